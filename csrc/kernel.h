@@ -1,0 +1,58 @@
+/* All that a kernel file includes first: its dtype T, its symbol names FN(name), and the vectors of its instruction set.
+   Compiled with -DISA=<portable|avx2|avx512|neon> -DDTYPE=<32|64>. */
+#ifndef SL_KERNEL_H
+#define SL_KERNEL_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "ops.h"
+
+#if DTYPE == 32
+typedef float T;
+enum { SIGNIFICAND_BITS = 23 };
+#else
+typedef double T;
+enum { SIGNIFICAND_BITS = 52 };
+#endif
+
+#define SL_PASTE_(name, bits, isa) sl_##name##_f##bits##_##isa
+#define SL_PASTE(name, bits, isa) SL_PASTE_(name, bits, isa)
+#define FN(name) SL_PASTE(name, DTYPE, ISA)
+
+#define SL_HEADER_(isa) SL_STRING(simd/isa.h)
+#define SL_STRING(path) #path
+#define SL_HEADER(isa) SL_HEADER_(isa)
+#include SL_HEADER(ISA)
+
+#define X(name, args) void FN(name) args;
+#include "ops.def"
+#undef X
+
+/* Sums run in this many lanes (128 bytes of T) whatever the width of a vector, and are folded in one order, so that
+   every instruction set with fma gives the same bytes. */
+enum { LANES = 128 / sizeof(T) };
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+/* The exact sum of two doubles, whichever is larger, as a rounded sum and what it lost (Knuth, TAOCP 2, 4.2.2). */
+static inline void two_sum(double a, double b, double *sum, double *lost)
+{
+    double s = a + b, b_in_s = s - a;
+    *lost = (a - (s - b_in_s)) + (b - b_in_s);
+    *sum = s;
+}
+
+/* Adds x. What is lost from an infinite sum is NaN and stays out of it. */
+static inline void sum_add(sl_sum *s, double x)
+{
+    double lost;
+    two_sum(s->sum, x, &s->sum, &lost);
+    s->rest += isfinite(lost) ? lost : 0;
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* Binary cross-entropy with logits and its gradient, for any real target y, weight w and pos_weight q.
+
+   With A = w(1 - y), B = w q y and e = exp(-|x|):
+     loss = A softplus(x) + B softplus(-x) = (x > 0 ? A : B) |x| + (A + B) log1p(e)
+     grad = A sigmoid(x) - B sigmoid(-x)   = (A max-term - B min-term) / (1 + e), the terms being 1 and e or e and 1.
+   Nothing cancels for targets in [0, 1] but A against B in the gradient, which is in the data. A zero coefficient times an
+   infinite logit is 0: the limit. */
+#include "strided.h"
+#include "vmath.h"
+
+typedef struct {
+    const T *x, *y, *w, *q;
+    T *loss, *grad;
+} operands;
+
+ALWAYS_INLINE void step(operands o, size_t i, size_t n, vf grad_scale, int weighted)
+{
+    vf zero = vf_set(0), one = vf_set(1);
+    vf x = vf_load_n(o.x + i, n, zero), b = vf_load_n(o.y + i, n, zero), a = vf_sub(one, b);
+    if (weighted) {
+        vf w = vf_load_n(o.w + i, n, zero), q = vf_load_n(o.q + i, n, zero);
+        a = vf_mul(a, w);
+        b = vf_mul(b, vf_mul(w, q));
+    }
+    v_exp_abs_t p = v_exp_minus_abs(x);
+    vm positive = vf_lt(zero, x);
+
+    vf2 l = v_log1p(p.e);
+    vf softplus = v_lower(p.tiny, vf_add(l.h, l.l)), c = vf_select(positive, a, b);
+    if (weighted)
+        softplus = vf_mul(softplus, vf_add(a, b));
+    vf_store_n(o.loss + i, vf_fma(c, vf_drop(vf_eq(c, zero), vf_abs(x)), softplus), n);
+
+    if (o.grad) {
+        vf e = v_lower(p.tiny, p.e.h), e_l = v_lower(p.tiny, p.e.l);
+        vf of_a = vf_select(positive, one, e), of_b = vf_select(positive, e, one);
+        vf top = vf_sub(vf_mul(a, of_a), vf_mul(b, of_b));
+        vf top_l = vf_sub(vf_mul(a, vf_drop(positive, e_l)), vf_mul(b, vf_keep(positive, e_l)));
+        vf_store_n(o.grad + i, vf_mul(v_over_one_plus(top, top_l, p.e), grad_scale), n);
+    }
+}
+
+ALWAYS_INLINE void block(operands o, size_t n, T grad_scale, int weighted)
+{
+    vf scale = vf_set(grad_scale);
+    size_t i = 0;
+    for (; i + VL <= n; i += VL)
+        step(o, i, VL, scale, weighted);
+    if (i < n)
+        step(o, i, n - i, scale, weighted);
+}
+
+/* The sum of one block, in lanes of double that do not depend on the instruction set. */
+static double block_sum(const T *x, size_t n)
+{
+    double lane[8] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < 8; j++)
+            lane[j] += (double)x[i + (size_t)j];
+    for (int j = 0; j < 8; j++)
+        sum += lane[j];
+    for (; i < n; i++)
+        sum += (double)x[i];
+    return sum;
+}
+
+/* The n elements at p as contiguous memory: where they are, or in the buffer. */
+static const T *contiguous(const char *p, ptrdiff_t stride, size_t n, T *buffer)
+{
+    if (stride == sizeof(T))
+        return (const T *)p;
+    gather(buffer, 1, p, stride, n, 0);
+    return buffer;
+}
+
+void FN(binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n)
+{
+    const ptrdiff_t unit = sizeof(T);
+    T x[BUFFER], y[BUFFER], w[BUFFER], q[BUFFER], loss[BUFFER], grad[BUFFER];
+    const T one = 1;
+    int weighted = a->weight || a->pos_weight;
+    fp_state state = fp_enter();
+    for (size_t i = 0; i < n; i += BUFFER) {
+        size_t m = min_size(BUFFER, n - i);
+        ptrdiff_t at = (ptrdiff_t)i;
+        char *loss_at = a->loss ? a->loss + at * a->losses : NULL, *grad_at = a->grad ? a->grad + at * a->grads : NULL;
+        operands o = {
+            .x = contiguous(a->x + at * a->xs, a->xs, m, x),
+            .y = contiguous(a->y + at * a->ys, a->ys, m, y),
+            .loss = loss_at && a->losses == unit ? (T *)loss_at : loss,
+            .grad = grad_at && a->grads == unit ? (T *)grad_at : grad_at ? grad : NULL,
+        };
+        if (weighted) {
+            o.w = a->weight ? contiguous(a->weight + at * a->weights, a->weights, m, w) : contiguous((const char *)&one, 0, m, w);
+            o.q = a->pos_weight ? contiguous(a->pos_weight + at * a->pos_weights, a->pos_weights, m, q)
+                                : contiguous((const char *)&one, 0, m, q);
+        }
+        if (weighted)
+            block(o, m, (T)a->grad_scale, 1);
+        else
+            block(o, m, (T)a->grad_scale, 0);
+        sum_add(&a->total, block_sum(o.loss, m));
+        if (loss_at && o.loss == loss)
+            scatter(loss_at, a->losses, loss, 1, m, 0);
+        if (o.grad == grad)
+            scatter(grad_at, a->grads, grad, 1, m, 0);
+    }
+    fp_leave(state);
+}

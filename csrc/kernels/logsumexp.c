@@ -1,0 +1,94 @@
+/* logsumexp of rows, with softmax as its gradient, and the weighted sum that SciPy's b asks for.
+
+   logsumexp = max + log1p(S'/e^max), the logarithm in float64 for both dtypes and added in two parts. */
+#include "rows.h"
+
+static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
+{
+    double lse[LANES], sign[LANES], factor[LANES];
+    int softmax = a->softmax.p != NULL;
+    batch_sum(b, softmax ? STORE : 0, NULL, NULL);
+    batch_log(b);
+    for (size_t i = 0; i < b->n; i++) {
+        lse[i] = sum_parts(b->max[i], b->log[i], b->log_l[i]);
+        sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
+        factor[i] = inverse_sum(b, i);
+    }
+    put_row_values(b, &a->lse, first, lse);
+    put_row_values(b, &a->sign, first, sign);
+    if (softmax)
+        put_scaled_exps(b, factor);
+}
+
+/* The sum of weight * exp over one buffered tile of a row, in the row's unit. Where the maximum is infinite the unit is
+   too: its own exponentials count as 1, all others as 0. */
+static double weighted_sum(const T *x, const T *weight, const T *e, size_t n, int infinite)
+{
+    double lane[8] = {0}, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double exponential = !infinite ? (double)e[i] : isnan(x[i]) ? (double)x[i] : x[i] == (T)INFINITY;
+        lane[i % 8] += weight[i] != 0 ? (double)weight[i] * exponential : 0;
+    }
+    for (int j = 0; j < 8; j++)
+        sum += lane[j];
+    return sum;
+}
+
+/* One row along: sum of b exp(x), an element whose b is 0 being absent, as log of its magnitude and sign. */
+static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight, size_t row, double *lse, double *sign)
+{
+    T x_buffer[TILE], b_buffer[TILE], e_buffer[TILE], m[LANES], factor[LANES], high[LANES], low[LANES];
+    double total = 0; /* the tiles' own sums, without b, are not looked at */
+    rows_of x_row = *x, b_row = *weight;
+    x_row.direct = b_row.direct = 0;
+    sums s;
+    sums_start(&s);
+    for (size_t chunk = 0; chunk < p->chunks; chunk++) {
+        size_t n = columns_of(p, chunk);
+        tile t = tile_read(p, &x_row, row, 1, chunk, x_buffer);
+        tile_read(p, &b_row, row, 1, chunk, b_buffer);
+        for (size_t i = 0; i < n; i++)
+            x_buffer[i] = b_buffer[i] != 0 ? x_buffer[i] : -(T)INFINITY;
+        if (sums_meet_tile(&s, 0, t, m, factor))
+            total *= (double)factor[0] * (double)factor[0];
+        sums_add_tile(&s, 0, t, tile_in_buffer(p, e_buffer, chunk), m, STORE);
+        total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
+    }
+    exp_of_max(&s, s.max, high, low);
+    double top = isinf(s.max[0]) ? 1 : (double)high[0] + (double)low[0], ratio, ratio_l, excess, excess_l, log, log_l;
+    total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
+    divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
+    two_sum(ratio, -1, &excess, &excess_l);
+    log1p_parts(excess, excess_l, &log, &log_l);
+    *lse = total == 0 ? -INFINITY : sum_parts((double)s.max[0], log, log_l);
+    *sign = isnan(total) ? total : (total > 0) - (total < 0);
+}
+
+void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
+{
+    fp_state state = fp_enter();
+    plan p = make_plan(a->shape, &a->x);
+    batch b;
+    if (a->b.p) {
+        p.across = 0;
+        p.chunk = TILE;
+        p.chunks = (a->shape->cols + TILE - 1) / TILE;
+    }
+    for (size_t first = begin; first < end; first += p.batch) {
+        batch_start(&b, &p, &a->x, &a->softmax, first, min_size(p.batch, end - first));
+        if (!a->b.p) {
+            logsumexp_batch(a, &b, first);
+            continue;
+        }
+        double lse[LANES], sign[LANES];
+        rows_of weight = rows_at(&p, &a->b, first, b.n);
+        for (size_t row = 0; row < b.n; row++) {
+            weighted_row(&p, &b.x, &weight, row, lse + row, sign + row);
+            if (!a->sign.p && sign[row] < 0)
+                lse[row] = NAN;
+        }
+        put_row_values(&b, &a->lse, first, lse);
+        put_row_values(&b, &a->sign, first, sign);
+    }
+    fp_leave(state);
+}

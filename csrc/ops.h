@@ -1,0 +1,111 @@
+/* The kernels of ops.def as two structs of function pointers, the arguments they take, and the backend:
+   one instruction set's kernels for both dtypes. All strides are in bytes. */
+#ifndef SL_OPS_H
+#define SL_OPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* NumPy's own limit on the number of dimensions. */
+enum { SL_MAX_DIMS = 64 };
+
+/* How the elements of an array are stored; native float32 or float64 (the kernel's T) where no bit is set. */
+enum {
+    SL_SWAPPED = 1,  /* the other byte order; inputs only */
+    SL_HALF = 2,     /* IEEE binary16; the kernels of float32 only */
+    SL_INT32 = 4,    /* class indices */
+    SL_INT64 = 8,
+};
+
+/* The rows an operation runs over and the columns (classes) each has. Dimensions that were not reduced make the
+   row index (C order, last fastest), reduced ones the column index. The number of rows or columns is the product
+   of its dimensions: 1 where there are none. */
+typedef struct {
+    size_t rows, cols;
+    int row_dims, col_dims;
+    size_t row[SL_MAX_DIMS], col[SL_MAX_DIMS];
+} sl_shape;
+
+/* One operand laid over such a shape; a per-row operand (a target, a loss) has no column strides. p NULL: absent. */
+typedef struct {
+    char *p;
+    int storage;
+    ptrdiff_t row[SL_MAX_DIMS], col[SL_MAX_DIMS];
+} sl_array;
+
+/* A sum in twice the precision of double: add to `sum`, collect what was lost in `rest`. */
+typedef struct {
+    double sum, rest;
+} sl_sum;
+
+typedef struct {
+    const sl_shape *shape;
+    sl_array x;          /* rows x cols */
+    sl_array b;          /* rows x cols, optional: factors of the exponentials, any sign */
+    sl_array lse, sign;  /* per row; sign optional */
+    sl_array softmax;    /* rows x cols, optional; not together with b */
+} sl_logsumexp;
+
+typedef struct {
+    const sl_shape *shape;
+    sl_array x, y;  /* rows x cols; y.p == x.p: in place */
+    int log;        /* log_softmax instead of softmax */
+} sl_softmax;
+
+typedef struct {
+    const sl_shape *shape;   /* soft labels and index targets alike: exactly one column dimension */
+    sl_array logits;         /* rows x cols */
+    sl_array target;         /* per row, SL_INT32 or SL_INT64, every one valid or ignored; p NULL: soft labels */
+    sl_array soft;           /* rows x cols, where target.p is NULL */
+    sl_array sample_weight;  /* per row, optional */
+    const void *weight;      /* T[cols], contiguous, optional */
+    double weight_sum;       /* sum of weight, or cols where there is none */
+    int64_t ignore_index;
+    double label_smoothing, lse_square_scale;
+    double grad_scale;       /* times every gradient: 1, or 1/denominator of a mean */
+    sl_array loss, lse;      /* per row, optional; loss with sample_weight in it */
+    sl_array grad;           /* rows x cols, optional; grad.p == logits.p: in place */
+    sl_sum total;            /* sum of the rows' losses is added to it */
+} sl_cross_entropy;
+
+/* One run of n elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything aligned.
+   The caller zeroes `total` once, then gives the runs of one reduction in order. */
+typedef struct {
+    const char *x, *y, *weight, *pos_weight;
+    ptrdiff_t xs, ys, weights, pos_weights;
+    char *loss, *grad;
+    ptrdiff_t losses, grads;
+    double grad_scale;
+    sl_sum total;
+} sl_binary_cross_entropy;
+
+#define X(name, args) void(*name) args;
+#define T float
+typedef struct {
+#include "ops.def"
+} sl_ops_f32;
+#undef T
+#define T double
+typedef struct {
+#include "ops.def"
+} sl_ops_f64;
+#undef T
+#undef X
+
+typedef struct {
+    const char *name;
+    const sl_ops_f32 *f32;
+    const sl_ops_f64 *f64;
+} sl_backend;
+
+/* The backends of this build that this machine runs, best first; NULL past the last. (dispatch.c) */
+const sl_backend *sl_backend_at(int i);
+/* The one of that name among them, or NULL. */
+const sl_backend *sl_backend_named(const char *name);
+
+/* Reads the index targets of `a` once, before any output is written: finds the mean's denominator, the sum over kept
+   rows of weight[target] * sample_weight, and returns the first row whose target is neither ignored nor in
+   [0, cols), or -1. (targets.c) */
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, double *denominator, int64_t *bad_target);
+
+#endif

@@ -1,0 +1,58 @@
+/* The last step of a row, in float64 for both dtypes: logarithms of the sums of exponentials.
+
+   Branch-free scalar C over the rows of a batch, which the compiler turns into vector code; the same operations in
+   the same order give the same bytes however wide that code is. Right to 0.01 ULP of a float64 before the caller rounds. */
+#ifndef SL_ROWLOG_H
+#define SL_ROWLOG_H
+
+#include "constants.h"
+#include "kernel.h"
+
+static inline double bits_to_double(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint64_t double_to_bits(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* log(1 + x + x_l) for x > -1 as high + low: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
+   No step cancels: for x < 1/2, k is 0 and f is x. */
+static inline void log1p_parts(double x, double x_l, double *high, double *low)
+{
+    static const double c[] = {ROW_ATANH_REST};
+    const double two52 = 0x1p52;
+    const uint64_t exponent_bits = 0x7ff0000000000000, bias = 1023, two52_bits = 0x4330000000000000;
+
+    double y = 1 + x, y_l = (x > 1 ? (x - y) + 1 : (1 - y) + x) + x_l;
+    uint64_t exponent = double_to_bits(y * (4.0 / 3)) & exponent_bits;
+    double k = bits_to_double((exponent >> 52) | two52_bits) - (two52 + (double)bias);
+    double scale = bits_to_double((2 * bias << 52) - exponent); /* 2^-k */
+    double a = y * scale - 1, b = y_l * scale, f = a + b, f_l = (a - f) + b;
+
+    double d = 2 + f, d_l = (2 - d) + f + f_l, s = f / d;
+    double rest = (fma(-s, d, f) + f_l - s * d_l) / d;
+    double w = s * s, p = c[0];
+    for (size_t i = 1; i < sizeof c / sizeof *c; i++)
+        p = fma(p, w, c[i]);
+
+    double whole = k * ROW_LN2_HI, sum = whole + 2 * s;
+    *high = sum;
+    *low = ((whole - sum) + 2 * s) + (k * ROW_LN2_LO + (2 * rest + w * s * p));
+}
+
+/* numerator/denominator, each as high + low part, as high + low part. */
+static inline void divide_parts(double n, double n_l, double d, double d_l, double *high, double *low)
+{
+    double q = n / d;
+    *high = q;
+    *low = (fma(-q, d, n) + n_l - q * d_l) / d;
+}
+
+#endif

@@ -1,0 +1,79 @@
+/* AVX2 + FMA: 8 floats or 4 doubles a vector. The two differ by a suffix, so they are one macro. */
+#include <immintrin.h>
+
+enum { VL = 32 / sizeof(T), VF_FUSED = 1 };
+
+#if DTYPE == 32
+typedef __m256 vf;
+#define OP(op) _mm256_##op##_ps
+#define OPI(op) _mm256_##op##_epi32
+#define VF_BITS _mm256_castps_si256
+#define VF_FROM_BITS _mm256_castsi256_ps
+#define VF_LANES(n) _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#else
+typedef __m256d vf;
+#define OP(op) _mm256_##op##_pd
+#define OPI(op) _mm256_##op##_epi64
+#define VF_BITS _mm256_castpd_si256
+#define VF_FROM_BITS _mm256_castsi256_pd
+#define VF_LANES(n) _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)(n)), _mm256_setr_epi64x(0, 1, 2, 3))
+#endif
+
+/* A mask is a vector of all-ones and all-zeros lanes. */
+typedef vf vm;
+
+#define vf_set OP(set1)
+#define vf_load OP(loadu)
+#define vf_store OP(storeu)
+#define vf_add OP(add)
+#define vf_sub OP(sub)
+#define vf_mul OP(mul)
+#define vf_div OP(div)
+#define vf_fma OP(fmadd)   /*  a*b + c */
+#define vf_fnma OP(fnmadd) /* -a*b + c */
+#define vf_max OP(max)     /* a > b ? a : b, so b where one of them is NaN */
+#define vf_min OP(min)     /* a < b ? a : b */
+#define vf_abs(a) OP(andnot)(vf_set((T)-0.0), a)
+#define vf_lt(a, b) OP(cmp)(a, b, _CMP_LT_OQ)
+#define vf_eq(a, b) OP(cmp)(a, b, _CMP_EQ_OQ)
+#define vf_select(m, a, b) OP(blendv)(b, a, m)
+#define vf_keep(m, a) OP(and)(m, a)    /* a where m, else 0 */
+#define vf_drop(m, a) OP(andnot)(m, a) /* 0 where m, else a */
+#define vm_and OP(and)
+#define vm_any(m) (OP(movemask)(m) != 0)
+
+/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
+static inline vf vf_pow2(vf t)
+{
+    return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
+}
+
+/* the first n lanes of memory, `fill` in the rest; reads no other byte */
+static inline vf vf_load_n(const T *p, size_t n, vf fill)
+{
+    if (n >= VL)
+        return vf_load(p);
+    __m256i lanes = VF_LANES(n);
+    return vf_select(VF_FROM_BITS(lanes), OP(maskload)(p, lanes), fill);
+}
+
+static inline void vf_store_n(T *p, vf a, size_t n)
+{
+    if (n >= VL)
+        vf_store(p, a);
+    else
+        OP(maskstore)(p, VF_LANES(n), a);
+}
+
+/* lane by lane into doubles in memory */
+static inline void vf_accumulate(double *sum, vf a)
+{
+#if DTYPE == 32
+    _mm256_storeu_pd(sum, _mm256_add_pd(_mm256_loadu_pd(sum), _mm256_cvtps_pd(_mm256_castps256_ps128(a))));
+    _mm256_storeu_pd(sum + 4, _mm256_add_pd(_mm256_loadu_pd(sum + 4), _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))));
+#else
+    _mm256_storeu_pd(sum, _mm256_add_pd(_mm256_loadu_pd(sum), a));
+#endif
+}
+
+#include "x86_fpstate.h"

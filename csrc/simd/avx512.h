@@ -1,0 +1,77 @@
+/* AVX-512 F, DQ, BW, VL: 16 floats or 8 doubles a vector, masks in registers of their own. */
+#include <immintrin.h>
+
+enum { VL = 64 / sizeof(T), VF_FUSED = 1 };
+
+#if DTYPE == 32
+typedef __m512 vf;
+typedef __mmask16 vm;
+#define OP(op) _mm512_##op##_ps
+#define OPI(op) _mm512_##op##_epi32
+#define OPM(op) _mm512_##op##_ps_mask
+#define VF_BITS _mm512_castps_si512
+#define VF_FROM_BITS _mm512_castsi512_ps
+#else
+typedef __m512d vf;
+typedef __mmask8 vm;
+#define OP(op) _mm512_##op##_pd
+#define OPI(op) _mm512_##op##_epi64
+#define OPM(op) _mm512_##op##_pd_mask
+#define VF_BITS _mm512_castpd_si512
+#define VF_FROM_BITS _mm512_castsi512_pd
+#endif
+#define VF_LANES(n) ((vm)((1u << (n)) - 1)) /* n < VL */
+
+#define vf_set OP(set1)
+#define vf_load OP(loadu)
+#define vf_store OP(storeu)
+#define vf_add OP(add)
+#define vf_sub OP(sub)
+#define vf_mul OP(mul)
+#define vf_div OP(div)
+#define vf_fma OP(fmadd)   /*  a*b + c */
+#define vf_fnma OP(fnmadd) /* -a*b + c */
+#define vf_max OP(max)     /* a > b ? a : b, so b where one of them is NaN */
+#define vf_min OP(min)     /* a < b ? a : b */
+#define vf_abs OP(abs)
+#define vf_lt(a, b) OPM(cmp)(a, b, _CMP_LT_OQ)
+#define vf_eq(a, b) OPM(cmp)(a, b, _CMP_EQ_OQ)
+#define vf_select(m, a, b) OP(mask_blend)(m, b, a)
+#define vf_keep(m, a) OP(maskz_mov)(m, a)            /* a where m, else 0 */
+#define vf_drop(m, a) OP(maskz_mov)((vm) ~(m), a) /* 0 where m, else a */
+#define vm_and(a, b) ((vm)((a) & (b)))
+#define vm_any(m) ((m) != 0)
+
+/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
+static inline vf vf_pow2(vf t)
+{
+    return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
+}
+
+/* the first n lanes of memory, `fill` in the rest; reads no other byte */
+static inline vf vf_load_n(const T *p, size_t n, vf fill)
+{
+    return n >= VL ? vf_load(p) : OP(mask_loadu)(fill, VF_LANES(n), p);
+}
+
+static inline void vf_store_n(T *p, vf a, size_t n)
+{
+    if (n >= VL)
+        vf_store(p, a);
+    else
+        OP(mask_storeu)(p, VF_LANES(n), a);
+}
+
+/* lane by lane into doubles in memory */
+static inline void vf_accumulate(double *sum, vf a)
+{
+#if DTYPE == 32
+    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a)), high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+    _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), low));
+    _mm512_storeu_pd(sum + 8, _mm512_add_pd(_mm512_loadu_pd(sum + 8), high));
+#else
+    _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), a));
+#endif
+}
+
+#include "x86_fpstate.h"

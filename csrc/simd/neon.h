@@ -1,0 +1,89 @@
+/* AArch64 Advanced SIMD: 4 floats or 2 doubles a vector, fma always there. */
+#include <arm_neon.h>
+
+enum { VL = 16 / sizeof(T), VF_FUSED = 1 };
+
+#if DTYPE == 32
+typedef float32x4_t vf;
+typedef uint32x4_t vm;
+#define OP(op) op##q_f32
+#define OPU(op) op##q_u32
+#define OPN(op) op##q_n_u32
+#define OPX(op) op##q_n_f32
+#define VF_BITS vreinterpretq_u32_f32
+#define VF_FROM_BITS vreinterpretq_f32_u32
+#else
+typedef float64x2_t vf;
+typedef uint64x2_t vm;
+#define OP(op) op##q_f64
+#define OPU(op) op##q_u64
+#define OPN(op) op##q_n_u64
+#define OPX(op) op##q_n_f64
+#define VF_BITS vreinterpretq_u64_f64
+#define VF_FROM_BITS vreinterpretq_f64_u64
+#endif
+
+#define vf_set OPX(vdup)
+#define vf_load OP(vld1)
+#define vf_store OP(vst1)
+#define vf_add OP(vadd)
+#define vf_sub OP(vsub)
+#define vf_mul OP(vmul)
+#define vf_div OP(vdiv)
+#define vf_fma(a, b, c) OP(vfma)(c, a, b)  /*  a*b + c */
+#define vf_fnma(a, b, c) OP(vfms)(c, a, b) /* -a*b + c */
+#define vf_abs OP(vabs)
+#define vf_lt OP(vclt)
+#define vf_eq OP(vceq)
+#define vf_select OP(vbsl)
+#define vf_keep(m, a) VF_FROM_BITS(OPU(vand)(m, VF_BITS(a))) /* a where m, else 0 */
+#define vf_drop(m, a) VF_FROM_BITS(OPU(vbic)(VF_BITS(a), m)) /* 0 where m, else a */
+#define vm_and OPU(vand)
+
+/* b where one of them is NaN, as on x86 (vmaxq would give NaN) */
+static inline vf vf_max(vf a, vf b) { return vf_select(OP(vcgt)(a, b), a, b); }
+static inline vf vf_min(vf a, vf b) { return vf_select(OP(vclt)(a, b), a, b); }
+
+static inline int vm_any(vm m)
+{
+    uint64x2_t half = (uint64x2_t)m;
+    return (vgetq_lane_u64(half, 0) | vgetq_lane_u64(half, 1)) != 0;
+}
+
+/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
+static inline vf vf_pow2(vf t)
+{
+    return VF_FROM_BITS(OPU(vadd)(OPN(vshl)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
+}
+
+/* the first n lanes of memory, `fill` in the rest; reads no other byte */
+static inline vf vf_load_n(const T *p, size_t n, vf fill)
+{
+    if (n >= VL)
+        return vf_load(p);
+    for (size_t i = 0; i < n; i++)
+        fill[i] = p[i];
+    return fill;
+}
+
+static inline void vf_store_n(T *p, vf a, size_t n)
+{
+    if (n >= VL)
+        vf_store(p, a);
+    else
+        for (size_t i = 0; i < n; i++)
+            p[i] = a[i];
+}
+
+/* lane by lane into doubles in memory */
+static inline void vf_accumulate(double *sum, vf a)
+{
+#if DTYPE == 32
+    vst1q_f64(sum, vaddq_f64(vld1q_f64(sum), vcvt_f64_f32(vget_low_f32(a))));
+    vst1q_f64(sum + 2, vaddq_f64(vld1q_f64(sum + 2), vcvt_high_f64_f32(a)));
+#else
+    vst1q_f64(sum, vaddq_f64(vld1q_f64(sum), a));
+#endif
+}
+
+#include "fenv_fpstate.h"

@@ -1,0 +1,81 @@
+/* Any machine: the 16-byte vectors of GNU C (gcc, clang), which become SSE2, NEON, VSX or plain scalars.
+   No fused multiply-add: vf_fma rounds twice, and vmath.h reduces arguments without relying on it. */
+#include <string.h>
+
+enum { VL = 16 / sizeof(T), VF_FUSED = 0 };
+
+#if DTYPE == 32
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vm __attribute__((vector_size(16)));
+typedef uint32_t vu __attribute__((vector_size(16)));
+#else
+typedef double vf __attribute__((vector_size(16)));
+typedef int64_t vm __attribute__((vector_size(16)));
+typedef uint64_t vu __attribute__((vector_size(16)));
+#endif
+
+static inline vf vf_set(T a) { return a - (vf){0}; }
+
+static inline vf vf_load(const T *p)
+{
+    vf a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+
+static inline void vf_store(T *p, vf a) { memcpy(p, &a, sizeof a); }
+
+#define vf_add(a, b) ((a) + (b))
+#define vf_sub(a, b) ((a) - (b))
+#define vf_mul(a, b) ((a) * (b))
+#define vf_div(a, b) ((a) / (b))
+#define vf_fma(a, b, c) ((a) * (b) + (c))
+#define vf_fnma(a, b, c) ((c) - (a) * (b))
+#define vf_lt(a, b) ((vm)((a) < (b)))
+#define vf_eq(a, b) ((vm)((a) == (b)))
+#define vf_keep(m, a) ((vf)((m) & (vm)(a)))  /* a where m, else 0 */
+#define vf_drop(m, a) ((vf)(~(m) & (vm)(a))) /* 0 where m, else a */
+#define vm_and(a, b) ((a) & (b))
+
+static inline vf vf_select(vm m, vf a, vf b) { return (vf)((m & (vm)a) | (~m & (vm)b)); }
+static inline vf vf_max(vf a, vf b) { return vf_select((vm)(a > b), a, b); } /* b where one of them is NaN */
+static inline vf vf_min(vf a, vf b) { return vf_select((vm)(a < b), a, b); }
+static inline vf vf_abs(vf a) { return vf_drop((vm)vf_set((T)-0.0), a); }
+
+static inline int vm_any(vm m)
+{
+    uint64_t half[2];
+    memcpy(half, &m, sizeof half);
+    return (half[0] | half[1]) != 0;
+}
+
+/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
+static inline vf vf_pow2(vf t) { return (vf)(((vu)t << SIGNIFICAND_BITS) + (vu)vf_set(1)); }
+
+/* the first n lanes of memory, `fill` in the rest; reads no other byte */
+static inline vf vf_load_n(const T *p, size_t n, vf fill)
+{
+    if (n >= VL)
+        return vf_load(p);
+    for (size_t i = 0; i < n; i++)
+        fill[i] = p[i];
+    return fill;
+}
+
+static inline void vf_store_n(T *p, vf a, size_t n)
+{
+    if (n >= VL)
+        vf_store(p, a);
+    else
+        for (size_t i = 0; i < n; i++)
+            p[i] = a[i];
+}
+
+/* lane by lane into doubles in memory */
+static inline void vf_accumulate(double *sum, vf a)
+{
+    for (int i = 0; i < VL; i++)
+        sum[i] += (double)a[i];
+}
+
+#include "fenv_fpstate.h"

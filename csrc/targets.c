@@ -1,0 +1,163 @@
+/* Index targets and weights of rows, read once before any output is written. */
+#include "targets.h"
+
+#include "half.h"
+#include "ops.h"
+#include "sum.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static uint32_t swap32(uint32_t x) { return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24; }
+
+static uint64_t swap64(uint64_t x) { return (uint64_t)swap32((uint32_t)x) << 32 | swap32((uint32_t)(x >> 32)); }
+
+static inline uint32_t load32(const char *p, bool swapped)
+{
+    uint32_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return swapped ? swap32(bits) : bits;
+}
+
+static inline uint64_t load64(const char *p, bool swapped)
+{
+    uint64_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return swapped ? swap64(bits) : bits;
+}
+
+static inline int64_t load_index(const char *p, int storage)
+{
+    bool swapped = storage & SL_SWAPPED;
+    return storage & SL_INT32 ? (int32_t)load32(p, swapped) : (int64_t)load64(p, swapped);
+}
+
+static double load_weight(const char *p, int storage, bool is_double)
+{
+    bool swapped = storage & SL_SWAPPED;
+    if (storage & SL_HALF) {
+        uint16_t half;
+        memcpy(&half, p, sizeof half);
+        return (double)sl_half_to_float(swapped ? (uint16_t)(half << 8 | half >> 8) : half);
+    }
+    if (is_double) {
+        uint64_t bits = load64(p, swapped);
+        double x;
+        memcpy(&x, &bits, sizeof x);
+        return x;
+    }
+    return (double)sl_bits_to_float(load32(p, swapped));
+}
+
+double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
+{
+    sl_sum sum = {0};
+    for (size_t i = 0; i < n; i++)
+        sl_sum_add(&sum, weight_is_double ? ((const double *)weight)[i] : (double)((const float *)weight)[i]);
+    return sl_sum_value(&sum);
+}
+
+/* A run of rows along the innermost dimension: where its operands begin, and what they have added up to. */
+typedef struct {
+    const sl_cross_entropy *a;
+    bool is_double;
+    const char *target, *sample_weight;
+    ptrdiff_t target_stride, sample_weight_stride;
+    size_t kept;
+    sl_sum weights;
+} run;
+
+static bool is_bad(int64_t target, int64_t ignore, uint64_t cols)
+{
+    return target != ignore && (uint64_t)target >= cols;
+}
+
+/* The first of n unweighted rows whose target is bad, or n; inlined into one loop per storage of the targets. Bad ones
+   are rare: the loop that counts does not branch on them. */
+static inline size_t count_kept(run *r, size_t n, int storage)
+{
+    const int64_t ignore = r->a->ignore_index;
+    const uint64_t cols = r->a->shape->cols;
+    size_t kept = 0, i = 0;
+    bool bad = false;
+    for (const char *p = r->target; i < n; i++, p += r->target_stride) {
+        int64_t t = load_index(p, storage);
+        kept += t != ignore;
+        bad |= is_bad(t, ignore, cols);
+    }
+    r->kept += kept;
+    if (bad)
+        for (i = 0; !is_bad(load_index(r->target + (ptrdiff_t)i * r->target_stride, storage), ignore, cols);)
+            i++;
+    return i;
+}
+
+static size_t count_run(run *r, size_t n)
+{
+    switch (r->a->target.storage) {
+    case SL_INT32: return count_kept(r, n, SL_INT32);
+    case SL_INT64: return count_kept(r, n, SL_INT64);
+    default: return count_kept(r, n, r->a->target.storage);
+    }
+}
+
+static size_t weigh_run(run *r, size_t n)
+{
+    const sl_cross_entropy *a = r->a;
+    const char *weight = a->weight;
+    const size_t size = r->is_double ? sizeof(double) : sizeof(float);
+    for (size_t i = 0; i < n; i++) {
+        double w = 1;
+        if (a->target.p) {
+            int64_t t = load_index(r->target + (ptrdiff_t)i * r->target_stride, a->target.storage);
+            if (is_bad(t, a->ignore_index, a->shape->cols))
+                return i;
+            if (t == a->ignore_index)
+                continue;
+            if (weight)
+                w = load_weight(weight + (size_t)t * size, 0, r->is_double);
+        }
+        if (a->sample_weight.p)
+            w *= load_weight(r->sample_weight + (ptrdiff_t)i * r->sample_weight_stride, a->sample_weight.storage,
+                             r->is_double);
+        sl_sum_add(&r->weights, w);
+    }
+    return n;
+}
+
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, double *denominator, int64_t *bad_target)
+{
+    const sl_shape *s = a->shape;
+    const int last = s->row_dims - 1;
+    const size_t n = last < 0 ? 1 : s->row[last];
+    const bool by_class = a->weight && a->target.p, weighted = by_class || a->sample_weight.p;
+    size_t at[SL_MAX_DIMS] = {0};
+    run r = {
+        .a = a,
+        .is_double = weight_is_double,
+        .target = a->target.p,
+        .sample_weight = a->sample_weight.p,
+        .target_stride = a->target.p && last >= 0 ? a->target.row[last] : 0,
+        .sample_weight_stride = a->sample_weight.p && last >= 0 ? a->sample_weight.row[last] : 0,
+    };
+
+    for (size_t first = 0; first < s->rows; first += n) {
+        size_t good = weighted ? weigh_run(&r, n) : a->target.p ? count_run(&r, n) : (r.kept += n, n);
+        if (good < n) {
+            *bad_target = load_index(r.target + (ptrdiff_t)good * r.target_stride, a->target.storage);
+            return (ptrdiff_t)(first + good);
+        }
+        for (int d = last - 1; d >= 0; d--) {
+            size_t back = ++at[d] < s->row[d] ? 0 : s->row[d];
+            if (r.target)
+                r.target += a->target.row[d] * (1 - (ptrdiff_t)back);
+            if (r.sample_weight)
+                r.sample_weight += a->sample_weight.row[d] * (1 - (ptrdiff_t)back);
+            if (!back)
+                break;
+            at[d] = 0;
+        }
+    }
+    *denominator = weighted ? sl_sum_value(&r.weights) : (double)r.kept;
+    return -1;
+}

@@ -1,0 +1,195 @@
+/* Rows of any memory layout as tiles: steps of LANES elements that a kernel walks with one loop.
+
+   A tile lies along one row (its lanes are neighbouring columns) or across LANES rows (its lanes are rows, a step is a
+   column). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and rows
+   whose elements lie far apart while their neighbours lie together (class axis first or in the middle). Which one is
+   chosen depends on the number of columns and on the strides, never on the number of rows. */
+#ifndef SL_TILE_H
+#define SL_TILE_H
+
+#include "strided.h"
+
+enum {
+    STEPS = 128,           /* of a full tile: 16 KiB */
+    TILE = STEPS * LANES,
+    SHORT_ROW = LANES,     /* rows up to here are taken across */
+};
+
+typedef struct {
+    const sl_shape *shape;
+    int across;
+    size_t batch;   /* rows taken together */
+    size_t chunk;   /* columns a tile holds */
+    size_t chunks;  /* tiles a row, or a batch across, is cut into */
+} plan;
+
+/* One operand of a batch: where each of its rows starts, and whether tiles can be read and written in place. */
+typedef struct {
+    const sl_array *array;
+    ptrdiff_t row[LANES];
+    int direct;
+} rows_of;
+
+/* `full` steps of LANES elements, `step` elements apart, then one of `part` < LANES */
+typedef struct {
+    T *p;
+    ptrdiff_t step;
+    size_t full, part;
+} tile;
+
+static inline int is_aligned(const sl_array *a, ptrdiff_t stride)
+{
+    return a->storage == 0 && (uintptr_t)a->p % sizeof(T) == 0 && stride % (ptrdiff_t)sizeof(T) == 0;
+}
+
+static inline int contiguous_columns(const sl_shape *s, const sl_array *a)
+{
+    return is_aligned(a, 0) && (s->cols <= 1 || (s->col_dims == 1 && a->col[0] == sizeof(T)));
+}
+
+static inline int neighbouring_rows(const sl_shape *s, const sl_array *a)
+{
+    return s->row_dims > 0 && s->col_dims == 1 && is_aligned(a, a->col[0]) && a->row[s->row_dims - 1] == sizeof(T);
+}
+
+static inline plan make_plan(const sl_shape *s, const sl_array *x)
+{
+    plan p = {.shape = s};
+    p.across = s->cols <= SHORT_ROW || (neighbouring_rows(s, x) && !contiguous_columns(s, x));
+    p.chunk = p.across ? STEPS : TILE;
+    p.chunks = (s->cols + p.chunk - 1) / p.chunk;
+    p.batch = LANES;
+    if (!p.across && s->cols * LANES > TILE)
+        p.batch = s->cols < TILE ? TILE / s->cols : 1;
+    return p;
+}
+
+/* The byte offsets of n consecutive rows from the row `first`. */
+static inline void row_offsets(const sl_shape *s, const ptrdiff_t *stride, size_t first, size_t n, ptrdiff_t *offset)
+{
+    if (s->row_dims <= 1) {
+        for (size_t i = 0; i < n; i++)
+            offset[i] = s->row_dims ? (ptrdiff_t)(first + i) * stride[0] : 0;
+        return;
+    }
+    size_t index[SL_MAX_DIMS];
+    ptrdiff_t at = 0;
+    for (int d = s->row_dims - 1; d >= 0; d--) {
+        index[d] = first % s->row[d];
+        first /= s->row[d];
+        at += (ptrdiff_t)index[d] * stride[d];
+    }
+    for (size_t i = 0; i < n; i++) {
+        offset[i] = at;
+        for (int d = s->row_dims - 1; d >= 0; d--) {
+            at += stride[d];
+            if (++index[d] < s->row[d])
+                break;
+            at -= (ptrdiff_t)s->row[d] * stride[d];
+            index[d] = 0;
+        }
+    }
+}
+
+static inline rows_of rows_at(const plan *p, const sl_array *a, size_t first, size_t n)
+{
+    rows_of r = {.array = a};
+    if (!a->p)
+        return r;
+    row_offsets(p->shape, a->row, first, n, r.row);
+    if (p->across) {
+        r.direct = n == LANES && p->shape->col_dims == 1 && is_aligned(a, a->col[0]);
+        for (size_t i = 1; i < n && r.direct; i++)
+            r.direct = r.row[i] - r.row[i - 1] == sizeof(T);
+    } else {
+        r.direct = contiguous_columns(p->shape, a);
+    }
+    r.direct = r.direct && (n == 0 || r.row[0] % (ptrdiff_t)sizeof(T) == 0);
+    return r;
+}
+
+/* Calls gather or scatter for each run of the n columns from `first` that is evenly spaced in memory. */
+ALWAYS_INLINE void each_run(const plan *p, const rows_of *r, size_t row, size_t first, size_t n, T *buffer, ptrdiff_t step,
+                            int out)
+{
+    const sl_shape *s = p->shape;
+    int last = s->col_dims - 1;
+    while (n) {
+        size_t rest = first, run = last < 0 ? 1 : s->col[last] - first % s->col[last];
+        ptrdiff_t at = r->row[row], stride = last < 0 ? 0 : r->array->col[last];
+        for (int d = last; d >= 0; d--) {
+            at += (ptrdiff_t)(rest % s->col[d]) * r->array->col[d];
+            rest /= s->col[d];
+        }
+        run = min_size(run, n);
+        if (out)
+            scatter(r->array->p + at, stride, buffer, step, run, r->array->storage);
+        else
+            gather(buffer, step, r->array->p + at, stride, run, r->array->storage);
+        buffer += (ptrdiff_t)run * step;
+        first += run;
+        n -= run;
+    }
+}
+
+/* The shape of the tile that holds columns [first, first + cols) of one row or, across, of a batch. */
+static inline tile tile_in(const plan *p, T *at, ptrdiff_t step, size_t cols)
+{
+    if (p->across)
+        return (tile){at, step, cols, 0};
+    return (tile){at, LANES, cols / LANES, cols % LANES};
+}
+
+static inline size_t columns_of(const plan *p, size_t chunk) { return min_size(p->chunk, p->shape->cols - chunk * p->chunk); }
+
+/* The tile in the operand's own memory. Only where it is direct. */
+static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, size_t chunk)
+{
+    size_t first = chunk * p->chunk;
+    char *at = r->array->p + r->row[row];
+    if (p->across)
+        return tile_in(p, (T *)(at + (ptrdiff_t)first * r->array->col[0]), r->array->col[0] / (ptrdiff_t)sizeof(T),
+                       columns_of(p, chunk));
+    return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk));
+}
+
+/* The tile in a buffer of TILE elements; lanes of absent rows hold 0. */
+static inline tile tile_in_buffer(const plan *p, T *buffer, size_t chunk)
+{
+    return tile_in(p, buffer, LANES, columns_of(p, chunk));
+}
+
+static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)
+{
+    if (r->direct)
+        return tile_in_place(p, r, row, chunk);
+    tile t = tile_in_buffer(p, buffer, chunk);
+    size_t cols = columns_of(p, chunk);
+    if (!p->across) {
+        each_run(p, r, row, chunk * p->chunk, cols, buffer, 1, 0);
+        return t;
+    }
+    if (rows < LANES)
+        memset(buffer, 0, cols * LANES * sizeof(T));
+    for (size_t i = 0; i < rows; i++)
+        each_run(p, r, i, chunk * p->chunk, cols, buffer + i, LANES, 0);
+    return t;
+}
+
+/* Puts a tile where the operand keeps it, unless it is there. */
+static inline void tile_write(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, tile t)
+{
+    if (r->direct)
+        return;
+    size_t cols = columns_of(p, chunk);
+    if (!p->across)
+        each_run(p, r, row, chunk * p->chunk, cols, t.p, 1, 1);
+    else
+        for (size_t i = 0; i < rows; i++)
+            each_run(p, r, i, chunk * p->chunk, cols, t.p + i, t.step, 1);
+}
+
+/* The byte offset of one column, for a single column dimension. */
+static inline ptrdiff_t column_offset(const rows_of *r, size_t col) { return (ptrdiff_t)col * r->array->col[0]; }
+
+#endif
