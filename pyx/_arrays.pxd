@@ -1,0 +1,48 @@
+# How arrays become the operands that kernels take.
+from libc.stddef cimport ptrdiff_t
+from numpy cimport ndarray, npy_bool, npy_intp
+
+from simdloss.ops cimport SL_MAX_DIMS, sl_array, sl_shape
+
+cdef enum:
+    # Elements from which letting other threads run is worth its price.
+    MANY = 10000
+
+# The axes of an array: which of them are reduced (the columns, the classes); the rest are the rows.
+ctypedef struct Axes:
+    int ndim
+    npy_bool reduced[SL_MAX_DIMS]
+
+# Inputs.
+cdef ndarray as_array(object given, str name)
+cdef int check_real(ndarray a, str name) except -1
+cdef ndarray as_real(object given, str name)
+cdef int kernel_type_of(ndarray a)
+cdef ndarray cast(ndarray a, int type_num)
+cdef ndarray as_kernel_type(object given, int kernel_type, str name)
+
+cdef int read_axes(Axes *axes, object axis, int ndim) except -1
+cdef int read_axis(Axes *axes, object axis, int ndim) except -1
+
+cdef tuple shape_of(ndarray a)
+cdef tuple row_shape(ndarray x, const Axes *axes, bint keepdims)
+cdef npy_intp class_count(ndarray x, const Axes *axes) noexcept
+
+# Outputs.
+cdef ndarray new_like(ndarray x)
+cdef ndarray new_rows(ndarray x, const Axes *axes, bint keepdims)
+cdef ndarray checked_out(object out, str name, int type_num, tuple shape)
+cdef object or_scalar(ndarray a)
+
+# Shared memory.
+cdef bint overlap(ndarray a, ndarray b)
+cdef ndarray apart(ndarray a, ndarray out)
+cdef ndarray apart_or_same(ndarray a, ndarray out)
+cdef int check_apart(ndarray a, str a_name, ndarray b, str b_name) except -1
+
+# Kernel operands: first each is laid over the axes as they are, absent where its array is None; then make_shape() sorts and
+# merges the dimensions of all.
+cdef void lay(sl_array *to, ndarray a)
+cdef void lay_rows(sl_array *to, ndarray a, const Axes *axes, bint keepdims)
+cdef void lay_nothing(sl_array *to)
+cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **operands, int n, bint sort)

@@ -1,0 +1,300 @@
+"""Binary cross-entropy with logits."""
+
+cimport numpy as cnp
+from cpython.object cimport PyObject
+from numpy cimport ndarray, npy_intp
+
+from simdloss._arrays cimport (
+    MANY, as_array, as_real, check_apart, check_real, checked_out, kernel_type_of, new_like, or_scalar, overlap, shape_of,
+)
+from simdloss._dispatch cimport active
+from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_reduction
+from simdloss.ops cimport sl_binary_cross_entropy
+
+cnp.import_array()
+
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyArrayObject
+    ctypedef int (*IterNext "NpyIter_IterNextFunc *")(cnp.NpyIter *iterator) noexcept nogil
+    cnp.NpyIter *NpyIter_MultiNew(int nop, PyArrayObject **op, cnp.npy_uint32 flags, cnp.NPY_ORDER order,
+                                  cnp.NPY_CASTING casting, cnp.npy_uint32 *op_flags,
+                                  cnp.PyArray_Descr **op_dtypes) except NULL
+    IterNext NpyIter_GetIterNext(cnp.NpyIter *iterator, char **error) except NULL
+
+
+cdef extern from "<fenv.h>" nogil:
+    ctypedef struct fenv_t:
+        pass
+    int fegetenv(fenv_t *environment)
+    int fesetenv(const fenv_t *environment)
+
+
+def binary_cross_entropy_with_logits(logits, target, *, weight=None, pos_weight=None, reduction="mean", out=None):
+    """
+    Binary cross-entropy of logits.
+
+    Parameters
+    ----------
+    logits : array_like
+        Unnormalised log-probabilities of class 1, of any shape.
+    target : array_like
+        Of the shape of `logits`; any real numbers, usually 0, 1 or probabilities.
+    weight : array_like, optional
+        Factor of each loss; broadcasts to the shape of `logits`.
+    pos_weight : array_like, optional
+        Factor of the terms of class 1; broadcasts to the shape of `logits`.
+    reduction : {"mean", "sum", "none"}, optional
+        What is returned of the losses. The mean divides by their number, whatever the weights; it is NaN for none.
+    out : ndarray, optional
+        Where to put the losses of ``reduction="none"``.
+
+    Returns
+    -------
+    float, ndarray or scalar
+        A Python float for "mean" and "sum", accumulated in more than float64. For "none" an array of the shape of `logits`
+        and in its memory order: float32 for float32, float16 for float16, else float64.
+
+    Raises
+    ------
+    TypeError
+        If an argument is longdouble, complex or not numeric, or if `out` is no array of the result's dtype.
+    ValueError
+        If `target` has another shape than `logits`, if a weight does not broadcast to it, if `reduction` is unknown, or if
+        `out` has another shape, is read-only or goes with "mean" or "sum".
+
+    See Also
+    --------
+    binary_cross_entropy_with_logits_and_grad : with the gradient.
+
+    Notes
+    -----
+    With weight w, pos_weight q and target y the loss is ``w * ((1 - y) * softplus(x) + q * y * softplus(-x))``, where a
+    factor of 0 times an infinite term is 0, the limit. PyTorch has a function of this name and meaning [1]_, but gives NaN
+    for infinite logits.
+
+    References
+    ----------
+    .. [1] https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
+
+    Examples
+    --------
+    >>> import numpy as np, simdloss
+    >>> simdloss.binary_cross_entropy_with_logits(np.array([5.0, 5.0]), [1, 0], reduction="none")
+    array([0.00671535, 5.00671535])
+    """
+    return compute(logits, target, weight, pos_weight, reduction, out, False, None)
+
+
+def binary_cross_entropy_with_logits_and_grad(logits, target, *, weight=None, pos_weight=None, reduction="mean", out=None,
+                                              grad_out=None):
+    """
+    Binary cross-entropy of logits, and its gradient, in one pass.
+
+    Parameters
+    ----------
+    logits : array_like
+        Unnormalised log-probabilities of class 1, of any shape.
+    target : array_like
+        Of the shape of `logits`; any real numbers, usually 0, 1 or probabilities.
+    weight, pos_weight, reduction, out : optional
+        As `binary_cross_entropy_with_logits` takes them.
+    grad_out : ndarray, optional
+        Where to put the gradient; `logits` itself for in place.
+
+    Returns
+    -------
+    loss : float, ndarray or scalar
+        As `binary_cross_entropy_with_logits` returns it.
+    grad : ndarray or scalar
+        Gradient of what was returned with respect to `logits`, of their shape and in their memory order: float32 for
+        float32, float16 for float16, else float64. For "none" each element's own derivative; for "mean" with the factor
+        1/number in it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `binary_cross_entropy_with_logits` does; also for a `grad_out` of another dtype or shape, a read-only one, or one
+        that shares memory with `out`.
+
+    See Also
+    --------
+    binary_cross_entropy_with_logits : the loss alone; its formula is explained there.
+
+    Notes
+    -----
+    With weight w, pos_weight q and target y the gradient is ``w * ((1 - y) * sigmoid(x) - q * y * sigmoid(-x))``.
+
+    Examples
+    --------
+    >>> import numpy as np, simdloss
+    >>> loss, grad = simdloss.binary_cross_entropy_with_logits_and_grad(np.array([0.0, 0.0]), [1, 0], reduction="sum")
+    >>> grad
+    array([-0.5,  0.5])
+    """
+    return compute(logits, target, weight, pos_weight, reduction, out, True, grad_out)
+
+
+cdef object compute(object logits, object target, object weight, object pos_weight, object reduction, object out,
+                    bint with_grad, object grad_out):
+    cdef sl_binary_cross_entropy job
+    cdef ndarray loss = None, grad = None, w = None, q = None
+    cdef Reduction reduce = read_reduction(reduction, out)
+    cdef ndarray x = as_real(logits, "logits")
+    cdef ndarray y = as_array(target, "target")
+    check_real(y, "target")
+    if not cnp.PyArray_SAMESHAPE(x, y):
+        raise ValueError(f"target must have the shape of logits, {shape_of(x)}; got {shape_of(y)}")
+    if weight is not None:
+        w = as_weight(weight, x, "weight")
+    if pos_weight is not None:
+        q = as_weight(pos_weight, x, "pos_weight")
+
+    if reduce == NONE:
+        loss = new_like(x) if out is None else checked_out(out, "out", cnp.PyArray_TYPE(x), shape_of(x))
+    if with_grad:
+        grad = new_like(x) if grad_out is None else checked_out(grad_out, "grad_out", cnp.PyArray_TYPE(x), shape_of(x))
+    check_apart(loss, "out", grad, "grad_out")
+
+    cdef double count = <double> cnp.PyArray_SIZE(x)
+    job.grad_scale = 1 / count if reduce == MEAN and count != 0 else 1
+    job.total.sum = job.total.rest = 0
+    if is_plain(x, y, w, q, loss, grad):
+        run_plain(&job, x, y, w, q, loss, grad)
+    else:
+        iterate(&job, x, y, w, q, loss, grad)
+
+    value = loss_value(reduce, &job.total, count, loss, out)
+    if with_grad:
+        return value, (or_scalar(grad) if grad_out is None else grad_out)
+    return value
+
+
+# An array that broadcasts to the logits without enlarging them.
+cdef ndarray as_weight(object given, ndarray logits, str name):
+    cdef ndarray weight = as_array(given, name)
+    cdef int i, before = cnp.PyArray_NDIM(logits) - cnp.PyArray_NDIM(weight)
+    check_real(weight, name)
+    fits = before >= 0
+    if fits:
+        for i in range(cnp.PyArray_NDIM(weight)):
+            if cnp.PyArray_DIM(weight, i) not in (1, cnp.PyArray_DIM(logits, before + i)):
+                fits = False
+    if not fits:
+        raise ValueError(f"{name} must broadcast to the shape of logits, {shape_of(logits)}; got {shape_of(weight)}")
+    return weight
+
+
+# --- One run over memory ---
+
+# Whether all operands are native, aligned and contiguous in the same order, and outputs are inputs or apart from them.
+cdef bint is_plain(ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss, ndarray grad) noexcept:
+    cdef int order = cnp.NPY_ARRAY_C_CONTIGUOUS
+    if not cnp.PyArray_CHKFLAGS(x, order):
+        order = cnp.NPY_ARRAY_F_CONTIGUOUS
+    return (cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT16 and is_run(x, x, order) and is_run(y, x, order) and is_run(w, x, order)
+            and is_run(q, x, order) and is_run(loss, x, order) and is_run(grad, x, order)
+            and is_clear(loss, x) and is_clear(loss, y) and is_clear(loss, w) and is_clear(loss, q)
+            and is_clear(grad, x) and is_clear(grad, y) and is_clear(grad, w) and is_clear(grad, q))
+
+
+cdef inline bint is_run(ndarray a, ndarray x, int order) noexcept:
+    return a is None or (cnp.PyArray_TYPE(a) == cnp.PyArray_TYPE(x) and cnp.PyArray_SAMESHAPE(a, x)
+                         and cnp.PyArray_CHKFLAGS(a, order | cnp.NPY_ARRAY_ALIGNED) and cnp.PyArray_ISNOTSWAPPED(a))
+
+
+cdef inline bint is_clear(ndarray out, ndarray a) noexcept:
+    return out is None or a is None or cnp.PyArray_DATA(out) == cnp.PyArray_DATA(a) or not overlap(out, a)
+
+
+cdef inline char *data(ndarray a) noexcept:
+    return NULL if a is None else cnp.PyArray_BYTES(a)
+
+
+cdef void run_plain(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
+                    ndarray grad) noexcept:
+    cdef size_t n = cnp.PyArray_SIZE(x)
+    cdef int kernel_type = cnp.PyArray_TYPE(x)
+    job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = (
+        data(x), data(y), data(w), data(q), data(loss), data(grad))
+    job.xs = job.ys = job.weights = job.pos_weights = job.losses = job.grads = cnp.PyArray_ITEMSIZE(x)
+    if n < MANY:
+        kernel(job, kernel_type, n)
+    else:
+        with nogil:
+            kernel(job, kernel_type, n)
+
+
+cdef inline void kernel(sl_binary_cross_entropy *job, int kernel_type, size_t n) noexcept nogil:
+    if kernel_type == cnp.NPY_DOUBLE:
+        active.f64.binary_cross_entropy(job, n)
+    else:
+        active.f32.binary_cross_entropy(job, n)
+
+
+# --- Any layout and dtype: NumPy's iterator broadcasts, casts and buffers ---
+
+cdef enum:
+    OPERANDS = 6
+    ITERATOR = (cnp.NPY_ITER_EXTERNAL_LOOP | cnp.NPY_ITER_BUFFERED | cnp.NPY_ITER_GROWINNER | cnp.NPY_ITER_ZEROSIZE_OK
+                | cnp.NPY_ITER_COPY_IF_OVERLAP)
+    # Writing an element of an output after reading the same one of an input is no overlap.
+    OPERAND = cnp.NPY_ITER_ALIGNED | cnp.NPY_ITER_NBO | cnp.NPY_ITER_OVERLAP_ASSUME_ELEMENTWISE
+
+
+cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
+                 ndarray grad) except -1:
+    cdef PyObject *all[OPERANDS]
+    cdef PyArrayObject *given[OPERANDS]
+    cdef cnp.npy_uint32 flags[OPERANDS]
+    cdef cnp.PyArray_Descr *types[OPERANDS]
+    cdef int place[OPERANDS]
+    cdef int i, n = 0, kernel_type = kernel_type_of(x)
+    cdef cnp.dtype descr = cnp.PyArray_DescrFromType(kernel_type)
+    all[:] = [<PyObject *> x, <PyObject *> y, <PyObject *> w, <PyObject *> q, <PyObject *> loss, <PyObject *> grad]
+    for i in range(OPERANDS):
+        place[i] = -1
+        if <object> all[i] is not None:
+            place[i] = n
+            given[n] = <PyArrayObject *> all[i]
+            types[n] = <cnp.PyArray_Descr *> descr
+            flags[n] = OPERAND | (cnp.NPY_ITER_READONLY if i < 4 else cnp.NPY_ITER_WRITEONLY | cnp.NPY_ITER_NO_BROADCAST)
+            n += 1
+    cdef cnp.NpyIter *iterator = NpyIter_MultiNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags, types)
+    try:
+        if cnp.NpyIter_GetIterSize(iterator) > 0:
+            run_iterator(job, iterator, NpyIter_GetIterNext(iterator, NULL), place, kernel_type)
+    finally:
+        # Also writes back what was computed in temporaries.
+        cnp.NpyIter_Deallocate(iterator)
+    return 0
+
+
+cdef void run_iterator(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext next_run, const int *place,
+                       int kernel_type) noexcept:
+    cdef fenv_t environment
+    with nogil:
+        # The iterator's casts between floating-point types leave flags, the kernels none.
+        fegetenv(&environment)
+        run_all(job, iterator, next_run, place, kernel_type)
+        fesetenv(&environment)
+
+
+cdef void run_all(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext next_run, const int *place,
+                  int kernel_type) noexcept nogil:
+    cdef char **at = cnp.NpyIter_GetDataPtrArray(iterator)
+    cdef npy_intp *steps = cnp.NpyIter_GetInnerStrideArray(iterator)
+    cdef npy_intp *n = cnp.NpyIter_GetInnerLoopSizePtr(iterator)
+    cdef char *p[OPERANDS]
+    cdef npy_intp step[OPERANDS]
+    cdef int i
+    while True:
+        for i in range(OPERANDS):
+            p[i] = at[place[i]] if place[i] >= 0 else NULL
+            step[i] = steps[place[i]] if place[i] >= 0 else 0
+        job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = p[0], p[1], p[2], p[3], p[4], p[5]
+        job.xs, job.ys, job.weights, job.pos_weights, job.losses, job.grads = (
+            step[0], step[1], step[2], step[3], step[4], step[5])
+        kernel(job, kernel_type, n[0])
+        if not next_run(iterator):
+            break

@@ -1,0 +1,306 @@
+"""The elementwise functions: a direct path for plain contiguous arrays, a ufunc for all else."""
+
+cimport numpy as cnp
+from numpy cimport ndarray
+
+from simdloss.ufuncs cimport LOG_SIGMOID, LOG_SIGMOID_AND_GRAD, SIGMOID, SOFTPLUS, Routine, run
+
+from simdloss import ufuncs
+
+cnp.import_array()
+
+
+cdef enum:
+    # Elements from which letting other threads run is worth its price.
+    MANY = 10000
+
+cdef str SAME_KIND = "same_kind"
+cdef str KEEP_ORDER = "K"
+
+
+def sigmoid(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True, signature=None):
+    """
+    Logistic function, ``1 / (1 + exp(-x))``, element-wise.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, usually logits.
+    out : ndarray or tuple of one ndarray, optional
+        Where to put the result; `x` itself for in place.
+    where, casting, order, dtype, subok, signature : optional
+        As every NumPy ufunc takes them, see `numpy.ufunc`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of `x`: float32 for float32, float16 for float16, else float64.
+
+    Raises
+    ------
+    TypeError
+        If `x` is longdouble, complex or not numeric.
+
+    See Also
+    --------
+    log_sigmoid : its logarithm, accurate where the sigmoid underflows.
+    simdloss.ufuncs.sigmoid : the ufunc behind it.
+
+    Notes
+    -----
+    Computed as ``1 / (1 + e)`` or ``e / (1 + e)`` with ``e = exp(-abs(x))``, so that no sign of `x` overflows or loses
+    relative accuracy. ``sigmoid(-x)`` is the accurate form of ``1 - sigmoid(x)``.
+
+    Examples
+    --------
+    >>> import numpy as np, simdloss
+    >>> simdloss.sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    if where is True and dtype is None and casting is SAME_KIND and order is KEEP_ORDER and signature is None:
+        y = direct(SIGMOID, x, out)
+        if y is not None:
+            return y
+    return ufuncs.sigmoid(x, **options(out, where, casting, order, dtype, subok, signature))
+
+
+def log_sigmoid(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True,
+                signature=None):
+    """
+    Logarithm of the logistic function, ``log(1 / (1 + exp(-x)))``, element-wise.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, usually logits.
+    out : ndarray or tuple of one ndarray, optional
+        Where to put the result; `x` itself for in place.
+    where, casting, order, dtype, subok, signature : optional
+        As every NumPy ufunc takes them, see `numpy.ufunc`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of `x`: float32 for float32, float16 for float16, else float64.
+
+    Raises
+    ------
+    TypeError
+        If `x` is longdouble, complex or not numeric.
+
+    See Also
+    --------
+    log_sigmoid_and_grad : with its derivative, in one pass.
+    softplus : ``-log_sigmoid(-x)``.
+    simdloss.ufuncs.log_sigmoid : the ufunc behind it.
+
+    Notes
+    -----
+    Computed as ``min(x, 0) - log1p(exp(-abs(x)))``. PyTorch calls it ``logsigmoid``, SciPy ``log_expit``.
+
+    Examples
+    --------
+    >>> import numpy as np, simdloss
+    >>> simdloss.log_sigmoid(np.array([-1000.0, 1000.0]))
+    array([-1000.,    -0.])
+    """
+    if where is True and dtype is None and casting is SAME_KIND and order is KEEP_ORDER and signature is None:
+        y = direct(LOG_SIGMOID, x, out)
+        if y is not None:
+            return y
+    return ufuncs.log_sigmoid(x, **options(out, where, casting, order, dtype, subok, signature))
+
+
+def softplus(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True, signature=None):
+    """
+    Smooth maximum of x and 0, ``log(1 + exp(x))``, element-wise.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+    out : ndarray or tuple of one ndarray, optional
+        Where to put the result; `x` itself for in place.
+    where, casting, order, dtype, subok, signature : optional
+        As every NumPy ufunc takes them, see `numpy.ufunc`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Of the shape of `x`: float32 for float32, float16 for float16, else float64.
+
+    Raises
+    ------
+    TypeError
+        If `x` is longdouble, complex or not numeric.
+
+    See Also
+    --------
+    log_sigmoid : ``-softplus(-x)``.
+    simdloss.ufuncs.softplus : the ufunc behind it.
+
+    Notes
+    -----
+    Computed as ``max(x, 0) + log1p(exp(-abs(x)))``. Its derivative is ``sigmoid(x)``.
+
+    Examples
+    --------
+    >>> import numpy as np, simdloss
+    >>> simdloss.softplus(np.array([-1000.0, 1000.0]))
+    array([   0., 1000.])
+    """
+    if where is True and dtype is None and casting is SAME_KIND and order is KEEP_ORDER and signature is None:
+        y = direct(SOFTPLUS, x, out)
+        if y is not None:
+            return y
+    return ufuncs.softplus(x, **options(out, where, casting, order, dtype, subok, signature))
+
+
+def log_sigmoid_and_grad(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True,
+                         signature=None):
+    """
+    ``log_sigmoid(x)`` and its derivative ``sigmoid(-x)``, element-wise in one pass.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, usually logits.
+    out : tuple of two ndarray or None, optional
+        Where to put value and derivative; one of them may be `x` itself.
+    where, casting, order, dtype, subok, signature : optional
+        As every NumPy ufunc takes them, see `numpy.ufunc`.
+
+    Returns
+    -------
+    value, grad : ndarray or scalar
+        Both of the shape of `x`: float32 for float32, float16 for float16, else float64.
+
+    Raises
+    ------
+    TypeError
+        If `x` is longdouble, complex or not numeric.
+
+    See Also
+    --------
+    log_sigmoid : the value alone.
+    simdloss.ufuncs.log_sigmoid_and_grad : the ufunc behind it.
+
+    Notes
+    -----
+    Value and derivative come from the same ``exp(-abs(x))``. The derivative is never ``1 - sigmoid(x)``, which is 0 for
+    every large x.
+
+    Examples
+    --------
+    >>> import numpy as np, simdloss
+    >>> value, grad = simdloss.log_sigmoid_and_grad(np.array([0.0, 40.0]))
+    >>> grad
+    array([5.00000000e-01, 4.24835426e-18])
+    """
+    if where is True and dtype is None and casting is SAME_KIND and order is KEEP_ORDER and signature is None:
+        pair = direct_pair(x, out)
+        if pair is not None:
+            return pair
+    return ufuncs.log_sigmoid_and_grad(x, **options(out, where, casting, order, dtype, subok, signature))
+
+
+# Those that differ from a ufunc's defaults.
+cdef dict options(out, where, casting, order, dtype, subok, signature):
+    given = {}
+    if out is not None:
+        given["out"] = out
+    if where is not True:
+        given["where"] = where
+    if casting is not SAME_KIND:
+        given["casting"] = casting
+    if order is not KEEP_ORDER:
+        given["order"] = order
+    if dtype is not None:
+        given["dtype"] = dtype
+    if subok is not True:
+        given["subok"] = subok
+    if signature is not None:
+        given["signature"] = signature
+    return given
+
+
+# float32 or float64 exactly, native, aligned and contiguous. A 0-d result would have to become a scalar: the ufunc's work.
+cdef inline bint is_plain(object x) noexcept:
+    if not cnp.PyArray_CheckExact(x):
+        return False
+    cdef int kind = cnp.PyArray_TYPE(<ndarray> x)
+    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and cnp.PyArray_NDIM(<ndarray> x) > 0
+            and cnp.PyArray_ISCARRAY_RO(<ndarray> x))
+
+
+cdef inline bint are_disjoint(ndarray a, ndarray b) noexcept:
+    cdef char *p = cnp.PyArray_BYTES(a)
+    cdef char *q = cnp.PyArray_BYTES(b)
+    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+
+
+# As plain as x, writable, of its type and shape, and its memory either exactly x's or apart from it.
+cdef inline bint fits(ndarray x, object out) noexcept:
+    if not is_plain(out):
+        return False
+    cdef ndarray y = <ndarray> out
+    return (cnp.PyArray_TYPE(x) == cnp.PyArray_TYPE(y) and cnp.PyArray_ISWRITEABLE(y) and cnp.PyArray_SAMESHAPE(x, y)
+            and (cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) or are_disjoint(x, y)))
+
+
+# The result, or None where the ufunc must do it.
+cdef inline object direct(Routine routine, object x, object out):
+    if not is_plain(x):
+        return None
+    cdef ndarray a = <ndarray> x
+    cdef ndarray y
+    if out is None:
+        y = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
+    elif fits(a, out):
+        y = <ndarray> out
+    else:
+        return None
+    compute(routine, a, y, None)
+    return y
+
+
+cdef inline object direct_pair(object x, object out):
+    if not is_plain(x):
+        return None
+    cdef ndarray a = <ndarray> x
+    cdef object y = None
+    cdef object z = None
+    if out is not None:
+        if not (type(out) is tuple and len(<tuple> out) == 2):
+            return None
+        y, z = <tuple> out
+    if y is None:
+        y = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
+    elif not fits(a, y):
+        return None
+    if z is None:
+        z = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
+    elif not fits(a, z) or not are_disjoint(<ndarray> y, <ndarray> z):
+        return None
+    compute(LOG_SIGMOID_AND_GRAD, a, <ndarray> y, <ndarray> z)
+    return y, z
+
+
+cdef inline void compute(Routine routine, ndarray x, ndarray y, ndarray z) noexcept:
+    cdef void *xp = cnp.PyArray_DATA(x)
+    cdef void *yp = cnp.PyArray_DATA(y)
+    cdef void *zp = NULL if z is None else cnp.PyArray_DATA(z)
+    cdef bint double = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    cdef size_t n = cnp.PyArray_SIZE(x)
+    if n < MANY:
+        compute_data(routine, xp, yp, zp, n, double)
+    else:
+        with nogil:
+            compute_data(routine, xp, yp, zp, n, double)
+
+
+cdef inline void compute_data(Routine routine, void *x, void *y, void *z, size_t n, bint double) noexcept nogil:
+    if double:
+        run(routine, <const double *> x, 8, <double *> y, 8, <double *> z, 8, n)
+    else:
+        run(routine, <const float *> x, 4, <float *> y, 4, <float *> z, 4, n)

@@ -1,0 +1,43 @@
+"""The options that losses share: reductions and numbers."""
+
+cimport numpy as cnp
+from libc.math cimport NAN
+from numpy cimport ndarray
+
+from simdloss._arrays cimport or_scalar
+from simdloss.ops cimport sl_sum
+
+cnp.import_array()
+
+
+cdef Reduction read_reduction(object reduction, object out) except *:
+    if reduction == "none":
+        return NONE
+    if reduction != "mean" and reduction != "sum":
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+    if out is not None:
+        raise ValueError(f"out takes the losses of reduction='none'; reduction={reduction!r} returns a float")
+    return MEAN if reduction == "mean" else SUM
+
+
+cdef double read_number(object value, str name) except? -1:
+    try:
+        return <double> value
+    except TypeError:
+        raise TypeError(f"{name} must be a real number; got {value!r}") from None
+
+
+cdef double read_fraction(object value, str name) except? -1:
+    cdef double number = read_number(value, name)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} must be in [0, 1]; got {value!r}")
+    return number
+
+
+# What a loss returns for its reduction; a mean over nothing is NaN.
+cdef object loss_value(Reduction reduction, const sl_sum *total, double count, ndarray loss, object out):
+    if reduction == NONE:
+        return or_scalar(loss) if out is None else out
+    if reduction == SUM:
+        return total.sum + total.rest
+    return (total.sum + total.rest) / count if count != 0 else NAN

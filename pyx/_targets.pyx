@@ -1,0 +1,79 @@
+"""The targets of cross-entropy: class indices of every integer dtype, soft labels, and the errors of both."""
+
+cimport numpy as cnp
+from libc.stdint cimport INT64_MAX, int64_t
+from libc.stddef cimport ptrdiff_t
+from numpy cimport ndarray
+
+from simdloss._arrays cimport (
+    Axes, as_array, as_kernel_type, class_count, kernel_type_of, lay_nothing, lay_rows, make_shape, row_shape, shape_of,
+)
+from simdloss.ops cimport sl_array, sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum_weights
+
+import numpy as np
+
+cnp.import_array()
+
+
+# Class indices as int32 or int64 in either byte order, or soft labels as the kernel of the logits reads them.
+cdef ndarray as_target(object given, ndarray logits, const Axes *axes, long long ignore_index):
+    cdef ndarray target = as_array(given, "target")
+    cdef int kind = cnp.PyArray_TYPE(target)
+    rows = row_shape(logits, axes, False)
+    if cnp.PyArray_SAMESHAPE(target, logits):
+        if cnp.PyTypeNum_ISINTEGER(kind) or cnp.PyTypeNum_ISBOOL(kind):
+            raise TypeError(f"target of the shape of logits must be floating point, soft labels; got {target.dtype}: "
+                            "write target.argmax(axis) for class indices, target.astype(logits.dtype) for soft labels")
+        return as_kernel_type(target, kernel_type_of(logits), "target")
+    if shape_of(target) != rows:
+        raise ValueError(f"target must have shape {rows}, that of logits without axis, for class indices, "
+                         f"or that of logits, {shape_of(logits)}, for soft labels; got {shape_of(target)}")
+    if not cnp.PyTypeNum_ISINTEGER(kind):
+        raise TypeError(f"target of shape {rows} must be class indices of an integer dtype; got {target.dtype}: "
+                        "write target.astype(np.int64) if its values are indices")
+    if kind == cnp.NPY_ULONG or kind == cnp.NPY_ULONGLONG:
+        check_unsigned(target, logits, axes, ignore_index)
+    elif cnp.PyArray_ITEMSIZE(target) == 8 or kind == cnp.NPY_INT or (kind == cnp.NPY_LONG and sizeof(long) == 4):
+        return target
+    return <ndarray> cnp.PyArray_Cast(target, cnp.NPY_INT64)
+
+
+# Unsigned values beyond int64 are no classes, nor may they become negative ones, such as ignore_index.
+cdef int check_unsigned(ndarray target, ndarray logits, const Axes *axes, long long ignore_index) except -1:
+    beyond = np.asarray(target > INT64_MAX)
+    if beyond.any():
+        raise_bad_target(int((<object> target)[beyond][0]), beyond.argmax(), logits, axes, ignore_index)
+    return 0
+
+
+# Checks every class index, and returns the denominator of the mean.
+cdef double scan(const sl_cross_entropy *job, ndarray logits, ndarray target, const Axes *axes) except? -1:
+    cdef double denominator = 0
+    cdef int64_t bad = 0
+    cdef bint is_double = kernel_type_of(logits) == cnp.NPY_DOUBLE
+    cdef sl_shape shape
+    cdef sl_cross_entropy in_order
+    cdef ptrdiff_t position
+    if sl_scan_targets(job, is_double, &denominator, &bad) < 0:
+        return denominator
+
+    # Once more, now in the order in which C and the reader count rows.
+    lay_rows(&in_order.target, target, axes, False)
+    lay_nothing(&in_order.sample_weight)
+    in_order.weight = NULL
+    in_order.ignore_index = job.ignore_index
+    in_order.shape = &shape
+    make_shape(&shape, logits, axes, [&in_order.target], 1, False)
+    position = sl_scan_targets(&in_order, is_double, &denominator, &bad)
+    raise_bad_target(bad, position, logits, axes, job.ignore_index)
+
+
+cdef int raise_bad_target(object value, object position, ndarray logits, const Axes *axes, long long ignore_index) except -1:
+    rows = row_shape(logits, axes, False)
+    at = [int(i) for i in np.unravel_index(position, rows)] if rows else ""
+    raise IndexError(f"target{at} is {value}: it must be in [0, {class_count(logits, axes)}), a class of logits, or ignore_index {ignore_index}")
+
+
+# Of contiguous class weights.
+cdef double sum_weights(ndarray weight) noexcept:
+    return sl_sum_weights(cnp.PyArray_DATA(weight), cnp.PyArray_TYPE(weight) == cnp.NPY_DOUBLE, cnp.PyArray_SIZE(weight))

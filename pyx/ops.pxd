@@ -1,0 +1,98 @@
+# csrc/ops.h and csrc/targets.h, for cimport.
+from libc.stdint cimport int64_t
+from libc.stddef cimport ptrdiff_t
+
+
+cdef extern from "ops.h" nogil:
+    enum:
+        SL_MAX_DIMS
+        SL_SWAPPED
+        SL_HALF
+        SL_INT32
+        SL_INT64
+
+    ctypedef struct sl_shape:
+        size_t rows, cols
+        int row_dims, col_dims
+        size_t row[SL_MAX_DIMS]
+        size_t col[SL_MAX_DIMS]
+
+    ctypedef struct sl_array:
+        char *p
+        int storage
+        ptrdiff_t row[SL_MAX_DIMS]
+        ptrdiff_t col[SL_MAX_DIMS]
+
+    ctypedef struct sl_sum:
+        double sum, rest
+
+    ctypedef struct sl_logsumexp:
+        const sl_shape *shape
+        sl_array x, b, lse, sign, softmax
+
+    ctypedef struct sl_softmax:
+        const sl_shape *shape
+        sl_array x, y
+        int log
+
+    ctypedef struct sl_cross_entropy:
+        const sl_shape *shape
+        sl_array logits, target, soft, sample_weight
+        const void *weight
+        double weight_sum
+        int64_t ignore_index
+        double label_smoothing, lse_square_scale
+        double grad_scale
+        sl_array loss, lse, grad
+        sl_sum total
+
+    ctypedef struct sl_binary_cross_entropy:
+        const char *x
+        const char *y
+        const char *weight
+        const char *pos_weight
+        ptrdiff_t xs, ys, weights, pos_weights
+        char *loss
+        char *grad
+        ptrdiff_t losses, grads
+        double grad_scale
+        sl_sum total
+
+    ctypedef struct sl_ops_f32:
+        void (*sigmoid)(const float *x, ptrdiff_t xs, float *y, ptrdiff_t ys, size_t n) noexcept nogil
+        void (*log_sigmoid)(const float *x, ptrdiff_t xs, float *y, ptrdiff_t ys, float *dy, ptrdiff_t dys,
+                            size_t n) noexcept nogil
+        void (*softplus)(const float *x, ptrdiff_t xs, float *y, ptrdiff_t ys, size_t n) noexcept nogil
+        void (*binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n) noexcept nogil
+        void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
+        void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
+        void (*cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end) noexcept nogil
+
+    ctypedef struct sl_ops_f64:
+        void (*sigmoid)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, size_t n) noexcept nogil
+        void (*log_sigmoid)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, double *dy, ptrdiff_t dys,
+                            size_t n) noexcept nogil
+        void (*softplus)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, size_t n) noexcept nogil
+        void (*binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n) noexcept nogil
+        void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
+        void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
+        void (*cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end) noexcept nogil
+
+    ctypedef struct sl_backend:
+        const char *name
+        const sl_ops_f32 *f32
+        const sl_ops_f64 *f64
+
+    const sl_backend *sl_backend_at(int i)
+    const sl_backend *sl_backend_named(const char *name)
+    ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, double *denominator,
+                              int64_t *bad_target)
+
+
+cdef extern from "targets.h" nogil:
+    double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
+
+
+cdef extern from "half.h" nogil:
+    float sl_half_to_float(unsigned short half)
+    unsigned short sl_float_to_half(float x)
