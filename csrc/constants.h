@@ -23,6 +23,10 @@
 #define ATANH_REST 0x1.6428a46fdad26p-3, 0x1.4cd67be2fdb6bp-4, 0x1.f205ef0bdab55p-4, 0x1.10418d4f0c3a9p-3, 0x1.3b210c3f5cafdp-3, 0x1.745c8960a4724p-3, 0x1.c71c757b65311p-3, 0x1.2492491d4235ep-2, 0x1.99999999a892bp-2, 0x1.55555555554f9p-1
 #endif
 /* The last step of a row, in float64 for both dtypes (rowlog.h). */
+#define ROW_LOG2E 0x1.71547652b82fep+0 /* 1.442695 */
+#define ROW_LN2 0x1.62e42fefa39efp-1 /* 0.69314718 */
+/* exp(r), |r| <= ln(2)/2: error in the result 2^-46.05 */
+#define ROW_EXP 0x1.72fac0e7a7189p-19, 0x1.a17dfb5ce24bcp-16, 0x1.a01978fe5566dp-13, 0x1.6c162bacc7195p-10, 0x1.1111112dbfe2ap-7, 0x1.55555588bff49p-5, 0x1.555555554b83fp-3, 0x1.ffffffffe7474p-2, 0x1.000000000001ep+0, 0x1.000000000003dp+0
 #define ROW_LN2_HI 0x1.62e42fefa4000p-1 /* 0.69314718 */
 #define ROW_LN2_LO -0x1.8432a1b0e2634p-43 /* -1.7239445e-13 */
 /* 2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5: error in the result 2^-57.92 */

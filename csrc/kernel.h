@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ops.h"
+#include "sum.h"
 
 #if DTYPE == 32
 typedef float T;
@@ -45,14 +46,6 @@ static inline void two_sum(double a, double b, double *sum, double *lost)
     double s = a + b, b_in_s = s - a;
     *lost = (a - (s - b_in_s)) + (b - b_in_s);
     *sum = s;
-}
-
-/* Adds x. What is lost from an infinite sum is NaN and stays out of it. */
-static inline void sum_add(sl_sum *s, double x)
-{
-    double lost;
-    two_sum(s->sum, x, &s->sum, &lost);
-    s->rest += isfinite(lost) ? lost : 0;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef SL_ROWS_H
 #define SL_ROWS_H
 
+#include "precise.h"
 #include "rowlog.h"
 #include "sumexp.h"
 
@@ -15,6 +16,7 @@ typedef struct {
     double rest[LANES], rest_l[LANES];  /* S', all but one maximum; high and low part, in the row's unit */
     double top[LANES], top_l[LANES];    /* e^max */
     double log[LANES], log_l[LANES];    /* log1p(S'/e^max): logsumexp is max + log */
+    int refine[LANES];
     T base[LANES], round[LANES], floor[LANES];
     T exps[TILE], scratch[TILE];
 } batch;
@@ -25,6 +27,8 @@ static inline void batch_start(batch *b, const plan *p, const sl_array *x, const
     b->n = n;
     b->x = rows_at(p, x, first, n);
     b->out = rows_at(p, out, first, n);
+    if (out->p == x->p) /* in place, logits are still wanted after their exponentials are known */
+        b->out.direct = 0;
     memset(b->skip, 0, sizeof b->skip);
 }
 
@@ -73,9 +77,32 @@ static inline void take_totals(batch *b, size_t row, sums *s)
    every tile of logits with its lanes' maxima before exponentials may overwrite it. */
 typedef void tile_visitor(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m);
 
+/* Short rows of float32, all at once and in float64. */
+static void batch_sum_short(batch *b, int mode, tile_visitor *visit, void *context)
+{
+    T m[LANES];
+    double tops[LANES] = {0};
+    tile x = read_x(b, 0, 0);
+    tile_max(x, m);
+    if (visit)
+        visit(context, b, 0, 0, x, m);
+    memset(b->rest, 0, sizeof b->rest);
+    precise_sum(x, m, b->rest, tops, mode == STORE ? kept_tile(b, 0, 0) : (tile){0});
+    for (int l = 0; l < LANES; l++) {
+        b->max[l] = (double)m[l];
+        b->top[l] = ldexp(1, BIAS);
+        b->rest[l] += (tops[l] - 1) * b->top[l];
+        b->rest_l[l] = b->top_l[l] = 0;
+    }
+}
+
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 {
     const plan *p = b->plan;
+    if (DTYPE == 32 && p->shape->cols <= SHORT_ROW && p->chunks == 1) {
+        batch_sum_short(b, mode, visit, context);
+        return;
+    }
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
         sums s;
         T m[LANES], factor[LANES], zero[LANES] = {0};
@@ -105,11 +132,91 @@ static void batch_log(batch *b)
     }
 }
 
+/* One value a row as one value a lane. Absent rows are 0. */
+static inline void to_lanes(const batch *b, const double *value, size_t row, T *lane)
+{
+    for (size_t l = 0; l < LANES; l++) {
+        size_t i = b->plan->across ? l : row;
+        lane[l] = i < b->n ? (T)value[i] : 0;
+    }
+}
+
+/* Likewise a value in two parts, as T and what that leaves. */
+static inline void parts_to_lanes(const batch *b, const double *high, const double *low, size_t row, T *lane, T *lane_l)
+{
+    to_lanes(b, high, row, lane);
+    for (size_t l = 0; l < LANES; l++) {
+        size_t i = b->plan->across ? l : row;
+        lane_l[l] = i < b->n ? (T)((high[i] - (double)lane[l]) + low[i]) : 0;
+    }
+}
+
+/* Replaces S' by a sum in float64 where errors of single exponentials would show in `result`, the rows' logsumexp or loss.
+   A term of the float32 sum is right to 2^-26 at worst, so log1p(S'/e^max) is right to that times S'/S; where S' is many
+   times e^max it has at least that many terms, whose errors are independent. The bound asks for 2^-5 ULP of the result. */
+static inline void batch_refine(batch *b, const double *result)
+{
+    int any = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        double ratio = b->rest[i] / b->top[i], error = ratio / (1 + ratio) / sqrt(ratio > 1 ? ratio : 1);
+        b->refine[i] = DTYPE == 32 && b->plan->shape->cols > SHORT_ROW && !b->skip[i] && 8 * error > fabs(result[i]);
+        any |= b->refine[i];
+    }
+    if (!any)
+        return;
+    const plan *p = b->plan;
+    for (size_t row = 0; row < batch_tile_rows(b); row++) {
+        double rest[LANES] = {0}, tops[LANES] = {0};
+        T max[LANES];
+        if (!p->across && !b->refine[row])
+            continue;
+        to_lanes(b, b->max, row, max);
+        for (size_t chunk = 0; chunk < p->chunks; chunk++) {
+            tile x = read_x(b, row, chunk);
+            precise_sum(x, max, rest, tops, (tile){0});
+            if (x.part) {
+                T padded[LANES];
+                for (size_t l = 0; l < LANES; l++)
+                    padded[l] = l < x.part ? x.p[(ptrdiff_t)x.full * x.step + (ptrdiff_t)l] : -(T)INFINITY;
+                precise_sum((tile){padded, LANES, 1, 0}, max, rest, tops, (tile){0});
+            }
+        }
+        if (!p->across)
+            for (int l = 1; l < LANES; l++) {
+                rest[0] += rest[l];
+                tops[0] += tops[l];
+            }
+        for (size_t l = 0; l < (p->across ? b->n : 1); l++)
+            if (b->refine[row + l]) {
+                b->rest[row + l] = (ldexp(rest[l], -BIAS) + (tops[l] - 1)) * b->top[row + l];
+                b->rest_l[row + l] = 0;
+            }
+    }
+    batch_log(b);
+}
+
 /* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. */
 static inline double undefined(const batch *b, size_t i) { return b->max[i] - b->max[i]; }
 
-/* What softmax multiplies the kept exponentials by. */
-static inline double inverse_sum(const batch *b, size_t i) { return 1 / (b->rest[i] + b->top[i]) + undefined(b, i); }
+/* What softmax multiplies the kept exponentials by, times `weight`: high and low part. */
+static inline void over_sum(const batch *b, size_t i, double weight, double *high, double *low)
+{
+    double sum, lost, ratio, ratio_l;
+    two_sum(b->top[i], b->rest[i], &sum, &lost);
+    divide_parts(weight, 0, sum, lost + b->top_l[i] + b->rest_l[i], &ratio, &ratio_l);
+    *high = ratio + undefined(b, i);
+    *low = ratio_l;
+}
+
+/* high + low + last; without the lost part where the sum is infinite, whose lost part is NaN */
+static inline double sum_parts(double a, double b, double last)
+{
+    double sum, lost;
+    two_sum(a, b, &sum, &lost);
+    return isfinite(lost) ? sum + (lost + last) : sum;
+}
+
+static inline double logsumexp_of(const batch *b, size_t i) { return sum_parts(b->max[i], b->log[i], b->log_l[i]); }
 
 /* The exponentials of a tile, as batch_sum kept them or computed once more from the logits. */
 static tile exps_tile(batch *b, size_t row, size_t chunk)
@@ -142,32 +249,12 @@ static inline void put_row_values(const batch *b, const sl_array *a, size_t firs
     }
 }
 
-/* high + low + last; without the lost part where the sum is infinite, whose lost part is NaN */
-static inline double sum_parts(double a, double b, double last)
-{
-    double sum, lost;
-    two_sum(a, b, &sum, &lost);
-    return isfinite(lost) ? sum + (lost + last) : sum;
-}
-
-/* One value a row as one value a lane, and what rounding it to T left (optional). Absent rows are 0. */
-static inline void to_lanes(const batch *b, const double *value, size_t row, T *lane, T *lane_l)
-{
-    for (size_t l = 0; l < LANES; l++) {
-        size_t i = b->plan->across ? l : row;
-        double v = i < b->n ? value[i] : 0;
-        lane[l] = (T)v;
-        if (lane_l)
-            lane_l[l] = (T)(v - (double)lane[l]);
-    }
-}
-
 /* The exponentials of the whole batch times one factor a row, to the output. */
-static void put_scaled_exps(batch *b, const double *factor)
+static void put_scaled_exps(batch *b, const double *factor, const double *factor_l)
 {
     T lane[LANES], lane_l[LANES];
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        to_lanes(b, factor, row, lane, lane_l);
+        parts_to_lanes(b, factor, factor_l, row, lane, lane_l);
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
             tile e = exps_tile(b, row, chunk);
             tile_scale(e, lane, lane_l);

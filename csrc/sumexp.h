@@ -29,6 +29,7 @@ typedef struct {
     double total[LANES], total_l[LANES];       /* S' of the tiles so far, high and low part */
     double top[LANES], top_l[LANES];           /* e_m, likewise */
     double powers[LANES], fractions[LANES];    /* this tile: sums of 2^(n-k+BIAS) and of 2^(n-k+BIAS) (e^r - 1) */
+    T start[LANES];                            /* float64: where sums of powers start, above every term of the tile */
 } sums;
 
 static inline void sums_start(sums *s)
@@ -147,7 +148,7 @@ enum {
 
 typedef struct {
     vf base, round, floor, top;
-    vf powers, fractions, count;
+    vf powers, fractions, lost, count;
 } lane_sums;
 
 ALWAYS_INLINE void sum_step(lane_sums *a, const T *x, T *e, size_t n, int mode)
@@ -165,12 +166,16 @@ ALWAYS_INLINE void sum_step(lane_sums *a, const T *x, T *e, size_t n, int mode)
         vf_store_n(e, vf_fma(scale, vf_add(p.r, p.u), scale), n);
     if (mode & LEAVE_TOP)
         scale = vf_drop(top, scale);
-    a->powers = vf_add(a->powers, scale);
+    vf powers = vf_add(a->powers, scale);
+    if (DTYPE == 64) /* `powers` is larger than any term from the start, so this is exactly what the addition lost */
+        a->lost = vf_add(a->lost, vf_sub(scale, vf_sub(powers, a->powers)));
+    a->powers = powers;
     a->fractions = vf_fma(scale, p.u, vf_fma(scale, p.r, a->fractions));
 }
 
-/* Adds steps [first, last) of a tile to the lanes' sums, and the last partial one where `part`. Sixteen terms go into a
-   lane of T before it is folded into double: powers of two add up exactly, fractions are small and of both signs. */
+/* Adds steps [first, last) of a tile to the lanes' sums, and the last partial one where `part`. Sixteen terms go into a lane
+   of T before it is folded: powers of two add up exactly unless they are very unequal, fractions are small and of both
+   signs. In float64, which has no wider type to fold into, what the powers lose is kept. */
 ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last, int part, const T *top, T *count, int mode)
 {
     enum { FOLD = 16 };
@@ -178,20 +183,22 @@ ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last,
         vf zero = vf_set(0);
         lane_sums a = {
             .base = vf_load(s->base + c), .round = vf_load(s->round + c), .floor = vf_load(s->floor + c),
-            .top = mode & LEAVE_TOP ? vf_load(top + c) : zero, .powers = zero, .fractions = zero, .count = zero,
+            .top = mode & LEAVE_TOP ? vf_load(top + c) : zero, .powers = zero, .fractions = zero, .lost = zero, .count = zero,
         };
         const T *p = x.p + (ptrdiff_t)first * x.step + c;
         T *q = mode & STORE ? e.p + (ptrdiff_t)first * e.step + c : NULL;
         size_t i = first;
+        vf start = DTYPE == 64 ? vf_load(s->start + c) : zero;
         do {
+            a.powers = start;
             size_t stop = min_size(last, i + FOLD);
             for (; i < stop; i++, p += x.step, q = mode & STORE ? q + e.step : q)
                 sum_step(&a, p, q, VL, mode);
             if (i == last && part && x.part > (size_t)c)
                 sum_step(&a, p, q, min_size(VL, x.part - (size_t)c), mode);
-            vf_accumulate(s->powers + c, a.powers);
-            vf_accumulate(s->fractions + c, a.fractions);
-            a.powers = a.fractions = zero;
+            vf_accumulate(s->powers + c, vf_sub(a.powers, start));
+            vf_accumulate(s->fractions + c, vf_add(a.fractions, a.lost));
+            a.fractions = a.lost = zero;
         } while (i < last);
         if (mode & LEAVE_TOP)
             vf_store(count + c, a.count);
@@ -221,6 +228,21 @@ static inline void exp_of_max(const sums *s, const T *m, T *high, T *low)
         vf scale = vf_pow2(p.t);
         vf_store(high + c, vf_mul(e.h, scale));
         vf_store(low + c, vf_mul(e.l, scale));
+    }
+}
+
+/* A power of two of 4 to 8 times the largest term; subtracting it again is exact. */
+static inline void powers_start(sums *s, const T *m)
+{
+    T high[LANES], low[LANES];
+    exp_of_max(s, m, high, low);
+    for (int l = 0; l < LANES; l++) {
+        uint64_t bits;
+        double x = 4 * (double)high[l];
+        memcpy(&bits, &x, sizeof bits);
+        bits &= 0xfff0000000000000;
+        memcpy(&x, &bits, sizeof x);
+        s->start[l] = (T)x;
     }
 }
 
@@ -285,6 +307,8 @@ static void sums_add_tile(sums *s, int across, tile x, tile e, const T *m, int m
     }
     memset(s->powers, 0, sizeof s->powers);
     memset(s->fractions, 0, sizeof s->fractions);
+    if (DTYPE == 64)
+        powers_start(s, m);
     if (fresh)
         add_with_new_top(s, across, x, e, m, top, mode);
     else

@@ -68,46 +68,59 @@ ALWAYS_INLINE vf2 v_exp_significand(v_exp_t p)
 
 /* What sigmoid, softplus and log-sigmoid share: e = exp(-|x|) in (0, 1], |x| unbounded.
 
-   e underflows long before |x| does, and a subnormal has too few bits to go on with. Where n < TINY, e is therefore
-   2^LIFT times too large: 1 + e is 1 either way, log1p(e) = e(1 - e/2) keeps its relative accuracy, and DOWN = 2^-LIFT
-   puts the result right in the one multiplication that may round into the subnormals. */
+   e underflows long before |x| does, and a subnormal has too few bits to go on with. Beyond FAR, e is therefore 2^LIFT times
+   too large: 1 + e is 1 either way, log1p(e) = e, and v_round_far puts the result right in one rounding. */
 #if DTYPE == 32
+#define FAR 69.0f      /* e^-69 > 2^-100: all that is made of it is normal */
 #define LOWEST -105.0f /* e^-105 < 2^-151: rounds to 0 */
 #define DOWN 0x1p-64f
-enum { TINY = -100, LIFT = 64 };
+#define LEAST_NORMAL 0x1p-62f /* 2^-126, lifted */
+enum { LIFT = 64 };
 #else
-#define LOWEST -747.0 /* e^-747 < 2^-1077 */
+#define FAR 620.0
+#define LOWEST -747.0
 #define DOWN 0x1p-256
-enum { TINY = -900, LIFT = 256 };
+#define LEAST_NORMAL 0x1p-766
+enum { LIFT = 256 };
 #endif
 
-typedef struct {
-    vf2 e;
-    vm tiny;
-} v_exp_abs_t;
+/* e for |x| <= FAR. */
+ALWAYS_INLINE vf2 v_exp_minus_abs(vf x)
+{
+    v_exp_t p = v_exp_parts(vf_sub(vf_set(0), vf_abs(x)), vf_set(ROUND));
+    vf scale = vf_pow2(p.t);
+    vf2 e = v_exp_significand(p);
+    return (vf2){vf_mul(e.h, scale), vf_mul(e.l, scale)};
+}
 
-ALWAYS_INLINE v_exp_abs_t v_exp_minus_abs(vf x)
+/* e for any x, lifted where |x| > FAR. */
+ALWAYS_INLINE vf2 v_exp_minus_abs_lifted(vf x)
 {
     vf z = vf_max(vf_set(LOWEST), vf_sub(vf_set(0), vf_abs(x))); /* NaN stays: it is the second operand */
     v_exp_t p = v_exp_parts(z, vf_set(ROUND));
-    vm tiny = vf_lt(p.t, vf_set(ROUND + TINY));
-    vf scale = vf_pow2(vf_add(p.t, vf_keep(tiny, vf_set(LIFT))));
+    vf scale = vf_pow2(vf_add(p.t, vf_keep(vf_lt(z, vf_set(-FAR)), vf_set(LIFT))));
     vf2 e = v_exp_significand(p);
-    return (v_exp_abs_t){{vf_mul(e.h, scale), vf_mul(e.l, scale)}, tiny};
+    return (vf2){vf_mul(e.h, scale), vf_mul(e.l, scale)};
 }
 
-/* Undoes the lift where m. */
-ALWAYS_INLINE vf v_lower(vm m, vf a) { return vf_select(m, vf_mul(a, vf_set(DOWN)), a); }
+/* a.h + a.l brought down by 2^-LIFT. A subnormal is rounded here, at its own last place, which is that of LEAST_NORMAL, and
+   once: rounding to T first and again on the way down would lose up to 3/4 ULP. */
+ALWAYS_INLINE vf v_round_far(vf2 a)
+{
+    vf place = vf_set(LEAST_NORMAL), s = vf_add(place, a.h), lost = vf_sub(a.h, vf_sub(s, place));
+    vf subnormal = vf_sub(vf_add(s, vf_add(lost, a.l)), place);
+    return vf_mul(vf_select(vf_lt(a.h, place), subnormal, vf_add(a.h, a.l)), vf_set(DOWN));
+}
 
-/* (a + a_l) / (1 + e) for e in [0, 1] and a <= 1: the rounded quotient plus its exact remainder times 1/(1 + e). The
-   remainder is at most half an ULP, so a straight line within 6 % of 1/(1 + e) serves. */
-ALWAYS_INLINE vf v_over_one_plus(vf a, vf a_l, vf2 e)
+/* (a + a_l) / (1 + e) for e in [0, 1] and a <= 1, as high and low part: the rounded quotient and its exact remainder times
+   1/(1 + e). The remainder is at most half an ULP, so a straight line within 6 % of 1/(1 + e) serves. */
+ALWAYS_INLINE vf2 v_over_one_plus(vf a, vf a_l, vf2 e)
 {
     vf d = vf_add(vf_set(1), e.h), d_l = vf_add(vf_add(vf_sub(vf_set(1), d), e.h), e.l);
     vf q = vf_div(a, d), rest = vf_fnma(q, d_l, a_l);
     if (VF_FUSED)
         rest = vf_add(rest, vf_fnma(q, d, a));
-    return vf_fma(rest, vf_fma(d, vf_set((T)(-8.0 / 17)), vf_set((T)(24.0 / 17))), q);
+    return (vf2){q, vf_mul(rest, vf_fma(d, vf_set((T)(-8.0 / 17)), vf_set((T)(24.0 / 17))))};
 }
 
 /* log1p(e) for e in [0, 1]: h = 2s; 1/(2 + e) is again a line, within 2 %. */
@@ -122,13 +135,13 @@ ALWAYS_INLINE vf2 v_log1p(vf2 e)
     return (vf2){vf_add(s, s), vf_fma(vf_mul(w, s), V_POLYNOMIAL(w, ATANH_REST), twice_lost)};
 }
 
-/* x + y + l for x >= 0, 0 <= y < 1 and a far smaller l. x + y may lose as much as l is worth, so what it loses is added to
-   l; the maximum drops the NaN that an infinite x gives there. */
-ALWAYS_INLINE vf v_add3(vf x, vf y, vf l)
+/* x + y.h + y.l for x >= 0, 0 <= y.h < 1, as high and low part. x + y.h may lose as much as y.l is worth, so what it loses
+   is added to that; the maximum drops the NaN that an infinite x gives there. */
+ALWAYS_INLINE vf2 v_add(vf x, vf2 y)
 {
-    vf larger = vf_max(x, y), smaller = vf_min(x, y), s = vf_add(larger, smaller);
-    vf lost = vf_add(vf_sub(smaller, vf_sub(s, larger)), l);
-    return vf_add(s, vf_max(lost, vf_set(-1)));
+    vf larger = vf_max(x, y.h), smaller = vf_min(x, y.h), s = vf_add(larger, smaller);
+    vf lost = vf_add(vf_sub(smaller, vf_sub(s, larger)), y.l);
+    return (vf2){s, vf_max(lost, vf_set(-1))};
 }
 
 #endif

@@ -5,15 +5,14 @@
      grad = A sigmoid(x) - B sigmoid(-x)   = (A max-term - B min-term) / (1 + e), the terms being 1 and e or e and 1.
    Nothing cancels for targets in [0, 1] but A against B in the gradient, which is in the data. A zero coefficient times an
    infinite logit is 0: the limit. */
-#include "strided.h"
-#include "vmath.h"
+#include "map.h"
 
 typedef struct {
     const T *x, *y, *w, *q;
     T *loss, *grad;
 } operands;
 
-ALWAYS_INLINE void step(operands o, size_t i, size_t n, vf grad_scale, int weighted)
+ALWAYS_INLINE void step(operands o, size_t i, size_t n, vf grad_scale, int weighted, int far)
 {
     vf zero = vf_set(0), one = vf_set(1);
     vf x = vf_load_n(o.x + i, n, zero), b = vf_load_n(o.y + i, n, zero), a = vf_sub(one, b);
@@ -22,32 +21,39 @@ ALWAYS_INLINE void step(operands o, size_t i, size_t n, vf grad_scale, int weigh
         a = vf_mul(a, w);
         b = vf_mul(b, vf_mul(w, q));
     }
-    v_exp_abs_t p = v_exp_minus_abs(x);
-    vm positive = vf_lt(zero, x);
+    vf2 e = far ? v_exp_minus_abs_lifted(x) : v_exp_minus_abs(x);
+    vm positive = vf_lt(zero, x), lifted = vf_lt(vf_set(FAR), vf_abs(x));
 
-    vf2 l = v_log1p(p.e);
-    vf softplus = v_lower(p.tiny, vf_add(l.h, l.l)), c = vf_select(positive, a, b);
+    vf2 l = v_log1p(e);
+    vf softplus = vf_add(l.h, l.l), c = vf_select(positive, a, b);
+    if (far)
+        softplus = vf_select(lifted, v_round_far(l), softplus);
     if (weighted)
         softplus = vf_mul(softplus, vf_add(a, b));
     vf_store_n(o.loss + i, vf_fma(c, vf_drop(vf_eq(c, zero), vf_abs(x)), softplus), n);
 
     if (o.grad) {
-        vf e = v_lower(p.tiny, p.e.h), e_l = v_lower(p.tiny, p.e.l);
-        vf of_a = vf_select(positive, one, e), of_b = vf_select(positive, e, one);
+        vf2 term = e;
+        if (far) {
+            term.h = vf_select(lifted, v_round_far(e), e.h);
+            term.l = vf_drop(lifted, e.l);
+        }
+        vf of_a = vf_select(positive, one, term.h), of_b = vf_select(positive, term.h, one);
         vf top = vf_sub(vf_mul(a, of_a), vf_mul(b, of_b));
-        vf top_l = vf_sub(vf_mul(a, vf_drop(positive, e_l)), vf_mul(b, vf_keep(positive, e_l)));
-        vf_store_n(o.grad + i, vf_mul(v_over_one_plus(top, top_l, p.e), grad_scale), n);
+        vf top_l = vf_sub(vf_mul(a, vf_drop(positive, term.l)), vf_mul(b, vf_keep(positive, term.l)));
+        vf2 g = v_over_one_plus(top, top_l, e);
+        vf_store_n(o.grad + i, vf_mul(vf_add(g.h, g.l), grad_scale), n);
     }
 }
 
-ALWAYS_INLINE void block(operands o, size_t n, T grad_scale, int weighted)
+ALWAYS_INLINE void block(operands o, size_t n, T grad_scale, int weighted, int far)
 {
     vf scale = vf_set(grad_scale);
     size_t i = 0;
     for (; i + VL <= n; i += VL)
-        step(o, i, VL, scale, weighted);
+        step(o, i, VL, scale, weighted, far);
     if (i < n)
-        step(o, i, n - i, scale, weighted);
+        step(o, i, n - i, scale, weighted, far);
 }
 
 /* The sum of one block, in lanes of double that do not depend on the instruction set. */
@@ -96,11 +102,14 @@ void FN(binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n)
             o.q = a->pos_weight ? contiguous(a->pos_weight + at * a->pos_weights, a->pos_weights, m, q)
                                 : contiguous((const char *)&one, 0, m, q);
         }
-        if (weighted)
-            block(o, m, (T)a->grad_scale, 1);
-        else
-            block(o, m, (T)a->grad_scale, 0);
-        sum_add(&a->total, block_sum(o.loss, m));
+        T scale = (T)a->grad_scale;
+        switch ((weighted ? 2 : 0) + any_far(o.x, m)) {
+        case 0: block(o, m, scale, 0, 0); break;
+        case 1: block(o, m, scale, 0, 1); break;
+        case 2: block(o, m, scale, 1, 0); break;
+        default: block(o, m, scale, 1, 1);
+        }
+        sl_sum_add(&a->total, block_sum(o.loss, m));
         if (loss_at && o.loss == loss)
             scatter(loss_at, a->losses, loss, 1, m, 0);
         if (o.grad == grad)

@@ -17,7 +17,7 @@ typedef struct {
     double sample[LANES];                     /* sample_weight; 0 and ignored are two things */
     int ignored[LANES];
     double reference[LANES];                  /* the largest logit of the tiles so far */
-    double gap[LANES], mass[LANES];           /* sum of q_j (reference - x_j), sum of q_j */
+    sl_sum gap[LANES], mass[LANES];           /* sum of q_j (reference - x_j), sum of q_j */
     T soft_buffer[TILE];
 } work;
 
@@ -90,8 +90,33 @@ static size_t lanes_in_step(tile t, size_t i, int c)
     return lanes > (size_t)c ? min_size(lanes - (size_t)c, VL) : 0;
 }
 
-/* Adds q_j (reference - x_j) and q_j of a tile to its rows. The reference is a row's maximum so far, so that all terms have
-   one sign. A zero q at an infinite logit adds nothing. */
+/* The lanes' sums of q_j (highest - x_j) and q_j over a tile, sixteen terms in T before each addition in double. A zero q at
+   an infinite logit adds nothing; lanes past the end of a row have no label. */
+static void tile_labels(const work *k, const label_tile *t, tile x, const T *reference, double *gap, double *mass)
+{
+    enum { FOLD = 16 };
+    size_t steps = x.full + (x.part != 0);
+    for (int c = 0; c < LANES; c += VL) {
+        vf highest = vf_load(reference + c), zero = vf_set(0);
+        for (size_t i = 0; i < steps;) {
+            vf gaps = zero, masses = zero;
+            for (size_t stop = min_size(steps, i + FOLD); i < stop; i++) {
+                size_t n = lanes_in_step(x, i, c);
+                if (!n)
+                    continue;
+                vf q = label(k, t, i, c, n), v = vf_load_n(x.p + (ptrdiff_t)i * x.step + c, n, highest);
+                if (n < VL)
+                    q = vf_load_n((const T *)&q, n, zero);
+                gaps = vf_fma(q, vf_drop(vf_eq(q, zero), vf_sub(highest, v)), gaps);
+                masses = vf_add(masses, q);
+            }
+            vf_accumulate(gap + c, gaps);
+            vf_accumulate(mass + c, masses);
+        }
+    }
+}
+
+/* Adds a tile's labels to its rows. The reference is a row's maximum so far, so that all terms have one sign. */
 static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m)
 {
     work *k = context;
@@ -102,35 +127,19 @@ static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x
     for (size_t i = row; i < row + rows; i++) {
         double largest = isfinite(m[i - row]) ? (double)m[i - row] : 0;
         if (chunk == 0) {
-            k->gap[i] = k->mass[i] = 0;
+            k->gap[i] = k->mass[i] = (sl_sum){0};
             k->reference[i] = largest;
         } else if (largest > k->reference[i]) {
-            k->gap[i] += (largest - k->reference[i]) * k->mass[i];
+            sl_sum_add(&k->gap[i], (largest - k->reference[i]) * sl_sum_value(&k->mass[i]));
             k->reference[i] = largest;
         }
     }
     for (size_t l = 0; l < LANES; l++)
         reference[l] = (T)k->reference[b->plan->across ? l : row];
-    for (int c = 0; c < LANES; c += VL) {
-        vf highest = vf_load(reference + c), nothing = vf_set(0);
-        for (size_t i = 0; i < x.full + (x.part != 0); i++) {
-            size_t n = lanes_in_step(x, i, c);
-            if (!n)
-                continue;
-            vf v = vf_load_n(x.p + (ptrdiff_t)i * x.step + c, n, highest), q = label(k, &t, i, c, n);
-            if (n < VL) { /* lanes past the end have no label */
-                T valid[VL];
-                vf_store(valid, q);
-                q = vf_load_n(valid, n, nothing);
-            }
-            vf_accumulate(gap + c, vf_mul(q, vf_drop(vf_eq(q, nothing), vf_sub(highest, v))));
-            vf_accumulate(mass + c, q);
-        }
-    }
+    tile_labels(k, &t, x, reference, gap, mass);
     for (size_t l = 0; l < LANES; l++) {
-        size_t i = b->plan->across ? l : row;
-        k->gap[i] += gap[l];
-        k->mass[i] += mass[l];
+        sl_sum_add(&k->gap[b->plan->across ? l : row], gap[l]);
+        sl_sum_add(&k->mass[b->plan->across ? l : row], mass[l]);
     }
 }
 
@@ -144,7 +153,7 @@ typedef struct {
 static row_result finish_row(const work *k, const batch *b, size_t i)
 {
     const sl_cross_entropy *a = k->a;
-    row_result r = {.lse = sum_parts(b->max[i], b->log[i], b->log_l[i])};
+    row_result r = {.lse = logsumexp_of(b, i)};
     double on_target = k->on_target[i], nan = undefined(b, i);
     if (k->ignored[i])
         return r;
@@ -155,9 +164,9 @@ static row_result finish_row(const work *k, const batch *b, size_t i)
     }
     r.weight = on_target;
     if (k->dense) {
-        double mass = k->mass[i];
+        double mass = sl_sum_value(&k->mass[i]);
         r.weight += mass;
-        r.loss += k->gap[i] + (mass != 0 ? mass * ((b->max[i] - k->reference[i]) + b->log[i] + b->log_l[i]) : 0);
+        r.loss += sl_sum_value(&k->gap[i]) + (mass != 0 ? mass * ((b->max[i] - k->reference[i]) + b->log[i] + b->log_l[i]) : 0);
     }
     double z = a->lse_square_scale, sum = b->rest[i] + b->top[i];
     r.loss = k->sample[i] * (r.loss + (z != 0 ? z * r.lse * r.lse : 0)) + nan;
@@ -174,7 +183,7 @@ static row_result finish_row(const work *k, const batch *b, size_t i)
 static inline int has_most(const batch *b, size_t i) { return b->top[i] > b->rest[i]; }
 
 /* g = e factor - scale q, and at an element that is most of its row scale (W - q) + below_top. */
-static void dense_gradient(work *k, batch *b, const row_result *r, const double *factor)
+static void dense_gradient(work *k, batch *b, const row_result *r, const double *factor, const double *factor_l)
 {
     double weight[LANES], scale[LANES], below_top[LANES], most[LANES];
     T f[LANES], f_l[LANES], w[LANES], s[LANES], below[LANES], top[LANES];
@@ -185,11 +194,11 @@ static void dense_gradient(work *k, batch *b, const row_result *r, const double 
         most[i] = has_most(b, i) ? b->top[i] : NAN;
     }
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        to_lanes(b, factor, row, f, f_l);
-        to_lanes(b, weight, row, w, NULL);
-        to_lanes(b, scale, row, s, NULL);
-        to_lanes(b, below_top, row, below, NULL);
-        to_lanes(b, most, row, top, NULL);
+        parts_to_lanes(b, factor, factor_l, row, f, f_l);
+        to_lanes(b, weight, row, w);
+        to_lanes(b, scale, row, s);
+        to_lanes(b, below_top, row, below);
+        to_lanes(b, most, row, top);
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
             tile e = exps_tile(b, row, chunk);
             label_tile t = labels_of(k, b, row, chunk);
@@ -219,7 +228,7 @@ static void target_gradient(const work *k, batch *b, const row_result *r)
         T g;
         if (k->x_target[i] == b->max[i] && has_most(b, i)) {
             double weight = k->a->weight ? (double)((const T *)k->a->weight)[k->target[i]] : 1;
-            double others = k->dense ? k->mass[i] - (double)k->smooth * weight : 0; /* W - q */
+            double others = k->dense ? sl_sum_value(&k->mass[i]) - (double)k->smooth * weight : 0; /* W - q */
             g = (T)(r[i].scale * (others + r[i].below_top));
         } else {
             gather(&g, 1, at, 0, 1, b->out.array->storage);
@@ -232,27 +241,32 @@ static void target_gradient(const work *k, batch *b, const row_result *r)
 static void cross_entropy_batch(work *k, sl_cross_entropy *a, batch *b, size_t first)
 {
     row_result r[LANES];
-    double loss[LANES], lse[LANES], factor[LANES];
+    double loss[LANES], lse[LANES], factor[LANES], factor_l[LANES];
     int wanted = a->grad.p != NULL;
     k->soft = rows_at(b->plan, &a->soft, first, b->n);
     read_targets(k, b, first);
     batch_sum(b, wanted ? STORE : 0, k->dense ? add_labels : NULL, k);
     batch_log(b);
+    for (size_t i = 0; i < b->n; i++)
+        loss[i] = k->ignored[i] ? INFINITY : k->dense ? logsumexp_of(b, i) : (b->max[i] - k->x_target[i]) + b->log[i];
+    batch_refine(b, loss);
     for (size_t i = 0; i < b->n; i++) {
         r[i] = finish_row(k, b, i);
         loss[i] = r[i].loss;
         lse[i] = r[i].lse;
-        factor[i] = k->ignored[i] ? 0 : r[i].scale * (r[i].weight + r[i].excess) * inverse_sum(b, i);
-        sum_add(&a->total, loss[i]);
+        factor[i] = factor_l[i] = 0;
+        if (!k->ignored[i])
+            over_sum(b, i, r[i].scale * (r[i].weight + r[i].excess), &factor[i], &factor_l[i]);
+        sl_sum_add(&a->total, loss[i]);
     }
     put_row_values(b, &a->loss, first, loss);
     put_row_values(b, &a->lse, first, lse);
     if (!wanted)
         return;
     if (k->dense)
-        dense_gradient(k, b, r, factor);
+        dense_gradient(k, b, r, factor, factor_l);
     else
-        put_scaled_exps(b, factor);
+        put_scaled_exps(b, factor, factor_l);
     if (a->target.p)
         target_gradient(k, b, r);
 }

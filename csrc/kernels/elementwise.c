@@ -3,62 +3,68 @@
    log_sigmoid(x) = min(x, 0) - log1p(e), its derivative sigmoid(-x); softplus(x) = -log_sigmoid(-x).
    sigmoid(x) = 1/(1 + e) or e/(1 + e), never 1 - sigmoid(-x): each is a sum of positive terms and keeps its relative
    accuracy into the subnormals. */
-#include "strided.h"
-#include "vmath.h"
+#include "map.h"
+
+/* How a result becomes T: near, by one addition; far, with e lifted where it carries the result (`small`). */
+ALWAYS_INLINE vf rounded(vf2 y, vf x, vm small, int far)
+{
+    vf sum = vf_add(y.h, y.l);
+    if (!far)
+        return sum;
+    return vf_select(vm_and(small, vf_lt(vf_set(FAR), vf_abs(x))), v_round_far(y), sum);
+}
 
 /* 1/(1 + e) where x > 0, else e/(1 + e). */
-ALWAYS_INLINE vf v_sigmoid(vf x, v_exp_abs_t a)
+ALWAYS_INLINE vf v_sigmoid(vf x, vf2 e, int far)
 {
-    vm positive = vf_lt(vf_set(0), x);
-    vf q = v_over_one_plus(vf_select(positive, vf_set(1), a.e.h), vf_drop(positive, a.e.l), a.e);
-    return vf_select(positive, q, v_lower(a.tiny, q));
+    vm positive = vf_lt(vf_set(0), x), small = vf_lt(x, vf_set(0));
+    return rounded(v_over_one_plus(vf_select(positive, vf_set(1), e.h), vf_drop(positive, e.l), e), x, small, far);
 }
 
-/* log(1 + e^x) = max(x, 0) + log1p(e). Where e is tiny, log1p(e) is the whole result for x < 0 and none of it for
-   x > 0. */
-ALWAYS_INLINE vf v_softplus(vf x, v_exp_abs_t a)
+/* log(1 + e^x) = max(x, 0) + log1p(e). */
+ALWAYS_INLINE vf v_softplus(vf x, vf2 e, int far)
 {
-    vf2 l = v_log1p(a.e);
-    vf above = vf_max(x, vf_set(0)), y = v_add3(above, l.h, l.l);
-    return vf_select(vf_lt(vf_set(0), x), y, v_lower(a.tiny, y));
+    return rounded(v_add(vf_max(x, vf_set(0)), v_log1p(e)), x, vf_lt(x, vf_set(0)), far);
 }
+
+ALWAYS_INLINE vf2 v_exp_of(vf x, int far) { return far ? v_exp_minus_abs_lifted(x) : v_exp_minus_abs(x); }
 
 ALWAYS_INLINE vf v_minus(vf x) { return vf_sub(vf_set((T)-0.0), x); }
 
-ALWAYS_INLINE void sigmoid_step(const T *x, T *y, T *unused, size_t n)
+ALWAYS_INLINE void sigmoid_step(const T *x, T *y, T *unused, size_t n, int far)
 {
     (void)unused;
     vf v = vf_load_n(x, n, vf_set(0));
-    vf_store_n(y, v_sigmoid(v, v_exp_minus_abs(v)), n);
+    vf_store_n(y, v_sigmoid(v, v_exp_of(v, far), far), n);
 }
 
-ALWAYS_INLINE void softplus_step(const T *x, T *y, T *unused, size_t n)
+ALWAYS_INLINE void softplus_step(const T *x, T *y, T *unused, size_t n, int far)
 {
     (void)unused;
     vf v = vf_load_n(x, n, vf_set(0));
-    vf_store_n(y, v_softplus(v, v_exp_minus_abs(v)), n);
+    vf_store_n(y, v_softplus(v, v_exp_of(v, far), far), n);
 }
 
-ALWAYS_INLINE void log_sigmoid_and_grad_step(const T *x, T *y, T *dy, size_t n)
+ALWAYS_INLINE void log_sigmoid_and_grad_step(const T *x, T *y, T *dy, size_t n, int far)
 {
     vf v = v_minus(vf_load_n(x, n, vf_set(0)));
-    v_exp_abs_t a = v_exp_minus_abs(v);
+    vf2 e = v_exp_of(v, far);
     if (y)
-        vf_store_n(y, v_minus(v_softplus(v, a)), n);
+        vf_store_n(y, v_minus(v_softplus(v, e, far)), n);
     if (dy)
-        vf_store_n(dy, v_sigmoid(v, a), n);
+        vf_store_n(dy, v_sigmoid(v, e, far), n);
 }
 
-ALWAYS_INLINE void log_sigmoid_step(const T *x, T *y, T *unused, size_t n)
+ALWAYS_INLINE void log_sigmoid_step(const T *x, T *y, T *unused, size_t n, int far)
 {
     (void)unused;
-    log_sigmoid_and_grad_step(x, y, NULL, n);
+    log_sigmoid_and_grad_step(x, y, NULL, n, far);
 }
 
-ALWAYS_INLINE void log_sigmoid_grad_step(const T *x, T *unused, T *dy, size_t n)
+ALWAYS_INLINE void log_sigmoid_grad_step(const T *x, T *unused, T *dy, size_t n, int far)
 {
     (void)unused;
-    log_sigmoid_and_grad_step(x, NULL, dy, n);
+    log_sigmoid_and_grad_step(x, NULL, dy, n, far);
 }
 
 void FN(sigmoid)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, size_t n)

@@ -5,19 +5,22 @@
 
 static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
 {
-    double lse[LANES], sign[LANES], factor[LANES];
+    double lse[LANES], sign[LANES], factor[LANES], factor_l[LANES];
     int softmax = a->softmax.p != NULL;
     batch_sum(b, softmax ? STORE : 0, NULL, NULL);
     batch_log(b);
+    for (size_t i = 0; i < b->n; i++)
+        lse[i] = logsumexp_of(b, i);
+    batch_refine(b, lse);
     for (size_t i = 0; i < b->n; i++) {
-        lse[i] = sum_parts(b->max[i], b->log[i], b->log_l[i]);
+        lse[i] = logsumexp_of(b, i);
         sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
-        factor[i] = inverse_sum(b, i);
+        over_sum(b, i, 1, &factor[i], &factor_l[i]);
     }
     put_row_values(b, &a->lse, first, lse);
     put_row_values(b, &a->sign, first, sign);
     if (softmax)
-        put_scaled_exps(b, factor);
+        put_scaled_exps(b, factor, factor_l);
 }
 
 /* The sum of weight * exp over one buffered tile of a row, in the row's unit. Where the maximum is infinite the unit is

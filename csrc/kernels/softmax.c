@@ -23,11 +23,11 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
 
 static void softmax_batch(batch *b)
 {
-    double factor[LANES];
+    double factor[LANES], factor_l[LANES];
     batch_sum(b, STORE, NULL, NULL);
     for (size_t i = 0; i < b->n; i++)
-        factor[i] = inverse_sum(b, i);
-    put_scaled_exps(b, factor);
+        over_sum(b, i, 1, &factor[i], &factor_l[i]);
+    put_scaled_exps(b, factor, factor_l);
 }
 
 static void log_softmax_batch(batch *b)
@@ -39,8 +39,8 @@ static void log_softmax_batch(batch *b)
     for (size_t i = 0; i < b->n; i++)
         log[i] = b->log[i] + b->log_l[i] + undefined(b, i);
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        to_lanes(b, b->max, row, max_lane, NULL);
-        to_lanes(b, log, row, log_lane, NULL);
+        to_lanes(b, b->max, row, max_lane);
+        to_lanes(b, log, row, log_lane);
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++)
             log_tile(b, row, chunk, max_lane, log_lane);
     }

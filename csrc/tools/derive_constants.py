@@ -106,8 +106,12 @@ def dtype_constants(dtype):
 
 def row_constants():
     ln2 = mp.ln(2)
+    half = ln2 / 2 * (1 + mpf(2) ** -20)
     high = rounded(ln2, 40)
     return "\n".join([
+        define("ROW_LOG2E", rounded(1 / ln2, 53), 53),
+        define("ROW_LN2", rounded(ln2, 53), 53),
+        polynomial("ROW_EXP", "exp(r), |r| <= ln(2)/2", mp.exp, -half, half, 9, 53, lambda r: mpf(1)),
         define("ROW_LN2_HI", high, 53),
         define("ROW_LN2_LO", rounded(ln2 - high, 53), 53),
         polynomial("ROW_ATANH_REST", "2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5", atanh_rest, mpf(0), mpf(1) / 25, 6, 53,
