@@ -12,34 +12,33 @@
 /* 2^BIAS e^z for z <= 0; what lies below 2^-126 times that is raised to it. NaN stays. */
 static inline double biased_exp(double z)
 {
-    static const double c[] = {ROW_EXP};
     const double round = 0x1.8p52, least = (LEAST - BIAS) * ROW_LN2;
     z = z < least ? least : z;
-    double t = z * ROW_LOG2E + round, n = t - round, r = fma(-n, ROW_LN2, z), p = c[0];
-    for (size_t i = 1; i < sizeof c / sizeof *c; i++)
-        p = fma(p, r, c[i]);
-    return bits_to_double(double_to_bits(p) + (double_to_bits(t) << 52) + ((uint64_t)BIAS << 52));
+    double t = z * ROW_LOG2E + round, n = t - round, r = multiply_add(-n, ROW_LN2, z);
+    return polynomial_9(r, ROW_EXP) * bits_to_double((double_to_bits(t) << 52) + ((uint64_t)(1023 + BIAS) << 52));
 }
 
-/* Adds to each lane's `rest` the exponentials of a tile but those of elements equal to its maximum, which are added to `tops`;
-   with e.p stores them all. */
+/* One step of LANES elements: their exponentials, those of the lanes' maxima counted in `tops`, the others added to `rest`. */
+static __attribute__((noinline)) void precise_step(const T *restrict x, const T *restrict max, double *restrict rest,
+                                                   double *restrict tops, double *restrict exps)
+{
+    for (int l = 0; l < LANES; l++) {
+        double v = (double)x[l], m = (double)max[l], e = biased_exp(v - m);
+        rest[l] += v == m ? 0 : e;
+        tops[l] += v == m ? 1 : 0;
+        exps[l] = e;
+    }
+}
+
+/* Likewise a tile without a partial step; with e.p all exponentials are stored. */
 static void precise_sum(tile x, const T *max, double *rest, double *tops, tile e)
 {
+    double exps[LANES];
     for (size_t i = 0; i < x.full; i++) {
-        const T *restrict p = x.p + (ptrdiff_t)i * x.step;
-        T *restrict q = e.p + (ptrdiff_t)i * e.step;
+        precise_step(x.p + (ptrdiff_t)i * x.step, max, rest, tops, exps);
         if (e.p)
-            for (int l = 0; l < LANES; l++) {
-                double v = biased_exp((double)p[l] - (double)max[l]);
-                rest[l] += p[l] == max[l] ? 0 : v;
-                tops[l] += p[l] == max[l] ? 1 : 0;
-                q[l] = (T)v;
-            }
-        else
-            for (int l = 0; l < LANES; l++) {
-                rest[l] += p[l] == max[l] ? 0 : biased_exp((double)p[l] - (double)max[l]);
-                tops[l] += p[l] == max[l] ? 1 : 0;
-            }
+            for (int l = 0; l < LANES; l++)
+                e.p[(ptrdiff_t)i * e.step + l] = (T)exps[l];
     }
 }
 

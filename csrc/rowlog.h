@@ -22,11 +22,30 @@ static inline uint64_t double_to_bits(double x)
     return bits;
 }
 
+/* a*b + c, fused where that is an instruction and not a call. Where exactness counts, fma itself is written. */
+static inline double multiply_add(double a, double b, double c) { return VF_FUSED ? fma(a, b, c) : a * b + c; }
+
+/* Polynomials, highest coefficient first; written out, since a loop inside a loop would not become vector code. */
+static inline double polynomial_3(double x, double c3, double c2, double c1, double c0)
+{
+    return multiply_add(multiply_add(multiply_add(c3, x, c2), x, c1), x, c0);
+}
+
+static inline double polynomial_6(double x, double c6, double c5, double c4, double c3, double c2, double c1, double c0)
+{
+    return polynomial_3(x, polynomial_3(x, c6, c5, c4, c3), c2, c1, c0);
+}
+
+static inline double polynomial_9(double x, double c9, double c8, double c7, double c6, double c5, double c4, double c3,
+                                  double c2, double c1, double c0)
+{
+    return polynomial_3(x, polynomial_6(x, c9, c8, c7, c6, c5, c4, c3), c2, c1, c0);
+}
+
 /* log(1 + x + x_l) for x > -1 as high + low: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
    No step cancels: for x < 1/2, k is 0 and f is x. */
 static inline void log1p_parts(double x, double x_l, double *high, double *low)
 {
-    static const double c[] = {ROW_ATANH_REST};
     const double two52 = 0x1p52;
     const uint64_t exponent_bits = 0x7ff0000000000000, bias = 1023, two52_bits = 0x4330000000000000;
 
@@ -38,9 +57,7 @@ static inline void log1p_parts(double x, double x_l, double *high, double *low)
 
     double d = 2 + f, d_l = (2 - d) + f + f_l, s = f / d;
     double rest = (fma(-s, d, f) + f_l - s * d_l) / d;
-    double w = s * s, p = c[0];
-    for (size_t i = 1; i < sizeof c / sizeof *c; i++)
-        p = fma(p, w, c[i]);
+    double w = s * s, p = polynomial_6(w, ROW_ATANH_REST);
 
     double whole = k * ROW_LN2_HI, sum = whole + 2 * s;
     *high = sum;

@@ -7,6 +7,8 @@
 #include "rowlog.h"
 #include "sumexp.h"
 
+enum { VERY_SHORT = 32 }; /* columns of float32 rows that are summed in float64 outright */
+
 typedef struct {
     const plan *plan;
     size_t n;
@@ -16,7 +18,6 @@ typedef struct {
     double rest[LANES], rest_l[LANES];  /* S', all but one maximum; high and low part, in the row's unit */
     double top[LANES], top_l[LANES];    /* e^max */
     double log[LANES], log_l[LANES];    /* log1p(S'/e^max): logsumexp is max + log */
-    int refine[LANES];
     T base[LANES], round[LANES], floor[LANES];
     T exps[TILE], scratch[TILE];
 } batch;
@@ -77,7 +78,7 @@ static inline void take_totals(batch *b, size_t row, sums *s)
    every tile of logits with its lanes' maxima before exponentials may overwrite it. */
 typedef void tile_visitor(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m);
 
-/* Short rows of float32, all at once and in float64. */
+/* Very short rows of float32, all at once and in float64. */
 static void batch_sum_short(batch *b, int mode, tile_visitor *visit, void *context)
 {
     T m[LANES];
@@ -99,17 +100,17 @@ static void batch_sum_short(batch *b, int mode, tile_visitor *visit, void *conte
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 {
     const plan *p = b->plan;
-    if (DTYPE == 32 && p->shape->cols <= SHORT_ROW && p->chunks == 1) {
+    if (DTYPE == 32 && p->shape->cols <= VERY_SHORT) {
         batch_sum_short(b, mode, visit, context);
         return;
     }
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
         sums s;
         T m[LANES], factor[LANES], zero[LANES] = {0};
-        sums_start(&s);
+        sums_start(&s, p->shape->cols);
         for (size_t chunk = 0; chunk < (b->skip[row] ? 0 : p->chunks); chunk++) {
             tile x = read_x(b, row, chunk), e = mode == STORE ? kept_tile(b, row, chunk) : (tile){0};
-            if (sums_meet_tile(&s, p->across, x, m, factor) && mode == STORE && b->out.direct)
+            if (sums_meet_tile(&s, p->across, chunk == 0, x, m, factor) && mode == STORE && b->out.direct)
                 for (size_t before = 0; before < chunk; before++)
                     for (int twice = 0; twice < 2; twice++)
                         tile_scale(tile_in_place(p, &b->out, row, before), factor, zero);
@@ -151,59 +152,66 @@ static inline void parts_to_lanes(const batch *b, const double *high, const doub
     }
 }
 
+/* S'/e^max of one row in float64, along the row however the batch lies. */
+static double precise_ratio(batch *b, size_t row)
+{
+    plan along = *b->plan;
+    rows_of x = b->x;
+    double rest[LANES] = {0}, tops[LANES] = {0};
+    T max[LANES], last[LANES];
+    along.across = 0;
+    along.chunk = TILE;
+    x.direct = contiguous_columns(along.shape, x.array);
+    for (int l = 0; l < LANES; l++)
+        max[l] = (T)b->max[row];
+    for (size_t chunk = 0; chunk * TILE < along.shape->cols; chunk++) {
+        tile t = tile_read(&along, &x, row, 1, chunk, b->scratch);
+        precise_sum(t, max, rest, tops, (tile){0});
+        if (!t.part)
+            continue;
+        for (size_t l = 0; l < LANES; l++)
+            last[l] = l < t.part ? t.p[t.full * LANES + l] : -(T)INFINITY;
+        precise_sum((tile){last, LANES, 1, 0}, max, rest, tops, (tile){0});
+    }
+    for (int l = 1; l < LANES; l++) {
+        rest[0] += rest[l];
+        tops[0] += tops[l];
+    }
+    return ldexp(rest[0], -BIAS) + (tops[0] - 1);
+}
+
 /* Replaces S' by a sum in float64 where errors of single exponentials would show in `result`, the rows' logsumexp or loss.
-   A term of the float32 sum is right to 2^-26 at worst, so log1p(S'/e^max) is right to that times S'/S; where S' is many
-   times e^max it has at least that many terms, whose errors are independent. The bound asks for 2^-5 ULP of the result. */
+   A term of the float32 sum is right to 2^-25.5, so log1p(S'/e^max) is right to that times S'/S; where S' is many times
+   e^max it has at least that many terms, whose errors are independent. The bound keeps them below 2^-5 ULP of the result. */
 static inline void batch_refine(batch *b, const double *result)
 {
+    if (DTYPE != 32 || b->plan->shape->cols <= VERY_SHORT)
+        return;
     int any = 0;
     for (size_t i = 0; i < b->n; i++) {
         double ratio = b->rest[i] / b->top[i], error = ratio / (1 + ratio) / sqrt(ratio > 1 ? ratio : 1);
-        b->refine[i] = DTYPE == 32 && b->plan->shape->cols > SHORT_ROW && !b->skip[i] && 8 * error > fabs(result[i]);
-        any |= b->refine[i];
-    }
-    if (!any)
-        return;
-    const plan *p = b->plan;
-    for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        double rest[LANES] = {0}, tops[LANES] = {0};
-        T max[LANES];
-        if (!p->across && !b->refine[row])
+        if (b->skip[i] || !(12 * error > fabs(result[i])))
             continue;
-        to_lanes(b, b->max, row, max);
-        for (size_t chunk = 0; chunk < p->chunks; chunk++) {
-            tile x = read_x(b, row, chunk);
-            precise_sum(x, max, rest, tops, (tile){0});
-            if (x.part) {
-                T padded[LANES];
-                for (size_t l = 0; l < LANES; l++)
-                    padded[l] = l < x.part ? x.p[(ptrdiff_t)x.full * x.step + (ptrdiff_t)l] : -(T)INFINITY;
-                precise_sum((tile){padded, LANES, 1, 0}, max, rest, tops, (tile){0});
-            }
-        }
-        if (!p->across)
-            for (int l = 1; l < LANES; l++) {
-                rest[0] += rest[l];
-                tops[0] += tops[l];
-            }
-        for (size_t l = 0; l < (p->across ? b->n : 1); l++)
-            if (b->refine[row + l]) {
-                b->rest[row + l] = (ldexp(rest[l], -BIAS) + (tops[l] - 1)) * b->top[row + l];
-                b->rest_l[row + l] = 0;
-            }
+        b->rest[i] = precise_ratio(b, i) * b->top[i];
+        b->rest_l[i] = 0;
+        any = 1;
     }
-    batch_log(b);
+    if (any)
+        batch_log(b);
 }
 
-/* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. */
-static inline double undefined(const batch *b, size_t i) { return b->max[i] - b->max[i]; }
+/* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to 0. */
+static inline double undefined(const batch *b, size_t i)
+{
+    return b->plan->shape->cols ? b->max[i] - b->max[i] : 0;
+}
 
 /* What softmax multiplies the kept exponentials by, times `weight`: high and low part. */
 static inline void over_sum(const batch *b, size_t i, double weight, double *high, double *low)
 {
     double sum, lost, ratio, ratio_l;
-    two_sum(b->top[i], b->rest[i], &sum, &lost);
-    divide_parts(weight, 0, sum, lost + b->top_l[i] + b->rest_l[i], &ratio, &ratio_l);
+    two_sum(b->top[i], b->rest[i], &sum, &lost); /* without top_l: the kept exponentials lack theirs too */
+    divide_parts(weight, 0, sum, lost + b->rest_l[i], &ratio, &ratio_l);
     *high = ratio + undefined(b, i);
     *low = ratio_l;
 }

@@ -23,18 +23,21 @@ enum { BIAS = 100, HEADROOM = 400, LEAST = -1020 };
 #endif
 
 typedef struct {
+    T near;                                    /* |maximum| up to which base is 0 */
     T max[LANES];                              /* so far; NaN does not count */
     T base[LANES], round[LANES];               /* the unit; round = ROUND + BIAS - k */
     T floor[LANES], limit[LANES];              /* x - base is raised to floor; x above limit needs a new unit */
     double total[LANES], total_l[LANES];       /* S' of the tiles so far, high and low part */
     double top[LANES], top_l[LANES];           /* e_m, likewise */
-    double powers[LANES], fractions[LANES];    /* this tile: sums of 2^(n-k+BIAS) and of 2^(n-k+BIAS) (e^r - 1) */
+    double powers[LANES], linear[LANES], higher[LANES]; /* this tile: sums of 2^(n-k+BIAS) times 1, r and u */
     T start[LANES];                            /* float64: where sums of powers start, above every term of the tile */
 } sums;
 
-static inline void sums_start(sums *s)
+/* A single column is its own base, so that its softmax is 1 and not nearly 1. */
+static inline void sums_start(sums *s, size_t cols)
 {
     memset(s, 0, sizeof *s);
+    s->near = cols > 1 ? (T)1e4 : -1;
     for (int l = 0; l < LANES; l++) {
         s->max[l] = s->limit[l] = -(T)INFINITY;
         s->round[l] = ROUND + BIAS;
@@ -46,7 +49,7 @@ static inline void sums_start(sums *s)
    is as exact as the ratio. */
 static inline void set_unit(sums *s, int l, T m)
 {
-    int near = fabs(m) <= 1e4;
+    int near = (m < 0 ? -m : m) <= s->near;
     T k = near ? 2 * ((m * (T)(LOG2E / 2) + ROUND) - ROUND) : 0;
     s->base[l] = near ? 0 : m;
     s->round[l] = ROUND + (BIAS - k);
@@ -54,8 +57,24 @@ static inline void set_unit(sums *s, int l, T m)
     s->limit[l] = s->base[l] + (k + HEADROOM) * (T)LN2_HI;
 }
 
+/* The units of a first tile with maxima m, where nothing has been summed or stored; along, all lanes share one. */
+static inline void first_units(sums *s, int across, const T *m)
+{
+    for (int l = 0; l < (across ? LANES : 1); l++)
+        if (m[l] > -(T)INFINITY)
+            set_unit(s, l, m[l]);
+    if (across)
+        return;
+    for (int l = 1; l < LANES; l++) {
+        s->base[l] = s->base[0];
+        s->round[l] = s->round[0];
+        s->floor[l] = s->floor[0];
+        s->limit[l] = s->limit[0];
+    }
+}
+
 /* New units where a lane's maximum m left the old one. `factor` is the square root of old unit / new unit, which is a
-   normal number where the ratio may not be; 1 where nothing changed. Rare but for the first tile, when all sums are 0. */
+   normal number where the ratio may not be; 1 where nothing changed. Rare. */
 static __attribute__((noinline)) void renew_units(sums *s, const T *m, T *factor)
 {
     sums old = *s;
@@ -148,7 +167,7 @@ enum {
 
 typedef struct {
     vf base, round, floor, top;
-    vf powers, fractions, lost, count;
+    vf powers, linear, higher, lost, count;
 } lane_sums;
 
 ALWAYS_INLINE void sum_step(lane_sums *a, const T *x, T *e, size_t n, int mode)
@@ -170,11 +189,12 @@ ALWAYS_INLINE void sum_step(lane_sums *a, const T *x, T *e, size_t n, int mode)
     if (DTYPE == 64) /* `powers` is larger than any term from the start, so this is exactly what the addition lost */
         a->lost = vf_add(a->lost, vf_sub(scale, vf_sub(powers, a->powers)));
     a->powers = powers;
-    a->fractions = vf_fma(scale, p.u, vf_fma(scale, p.r, a->fractions));
+    a->linear = vf_fma(scale, p.r, a->linear);
+    a->higher = vf_fma(scale, p.u, a->higher);
 }
 
 /* Adds steps [first, last) of a tile to the lanes' sums, and the last partial one where `part`. Sixteen terms go into a lane
-   of T before it is folded: powers of two add up exactly unless they are very unequal, fractions are small and of both
+   of T before it is folded: powers of two add up exactly unless they are very unequal, the others are small and r has both
    signs. In float64, which has no wider type to fold into, what the powers lose is kept. */
 ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last, int part, const T *top, T *count, int mode)
 {
@@ -183,7 +203,7 @@ ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last,
         vf zero = vf_set(0);
         lane_sums a = {
             .base = vf_load(s->base + c), .round = vf_load(s->round + c), .floor = vf_load(s->floor + c),
-            .top = mode & LEAVE_TOP ? vf_load(top + c) : zero, .powers = zero, .fractions = zero, .lost = zero, .count = zero,
+            .top = mode & LEAVE_TOP ? vf_load(top + c) : zero, .powers = zero, .linear = zero, .higher = zero, .lost = zero, .count = zero,
         };
         const T *p = x.p + (ptrdiff_t)first * x.step + c;
         T *q = mode & STORE ? e.p + (ptrdiff_t)first * e.step + c : NULL;
@@ -197,8 +217,9 @@ ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last,
             if (i == last && part && x.part > (size_t)c)
                 sum_step(&a, p, q, min_size(VL, x.part - (size_t)c), mode);
             vf_accumulate(s->powers + c, vf_sub(a.powers, start));
-            vf_accumulate(s->fractions + c, vf_add(a.fractions, a.lost));
-            a.fractions = a.lost = zero;
+            vf_accumulate(s->linear + c, a.linear);
+            vf_accumulate(s->higher + c, vf_add(a.higher, a.lost));
+            a.linear = a.higher = a.lost = zero;
         } while (i < last);
         if (mode & LEAVE_TOP)
             vf_store(count + c, a.count);
@@ -265,13 +286,13 @@ static void add_with_new_top(sums *s, int across, tile x, tile e, const T *m, co
         for (int l = 1; l < LANES; l++)
             count[0] += count[l];
         s->powers[0] += s->top[0];
-        s->fractions[0] += s->top_l[0];
+        s->higher[0] += s->top_l[0];
     }
     for (int l = 0; l < LANES; l++) {
         int fresh = top[l] == top[l];
         double others = across || l == 0 ? (double)count[l] - 1 : 0, h = (double)high[l], h_l = (double)low[l];
         s->powers[l] += fresh ? others * h + (across ? s->top[l] : 0) : 0;
-        s->fractions[l] += fresh ? others * h_l + (across ? s->top_l[l] : 0) : 0;
+        s->higher[l] += fresh ? others * h_l + (across ? s->top_l[l] : 0) : 0;
         s->top[l] = fresh ? h : s->top[l];
         s->top_l[l] = fresh ? h_l : s->top_l[l];
     }
@@ -279,7 +300,7 @@ static void add_with_new_top(sums *s, int across, tile x, tile e, const T *m, co
 
 /* The maxima m of a tile's lanes; along a row all lanes get the one of the row. Where one exceeds the lane's limit, units
    change, and exponentials stored before are to be multiplied twice by `factor`: returns whether. */
-static int sums_meet_tile(sums *s, int across, tile x, T *m, T *factor)
+static int sums_meet_tile(sums *s, int across, int first, tile x, T *m, T *factor)
 {
     int outside = 0;
     tile_max(x, m);
@@ -287,6 +308,10 @@ static int sums_meet_tile(sums *s, int across, tile x, T *m, T *factor)
         T largest = lanes_max(m);
         for (int l = 0; l < LANES; l++)
             m[l] = largest;
+    }
+    if (first) {
+        first_units(s, across, m);
+        return 0;
     }
     for (int l = 0; l < LANES; l++)
         outside |= m[l] > s->limit[l];
@@ -306,7 +331,8 @@ static void sums_add_tile(sums *s, int across, tile x, tile e, const T *m, int m
         fresh |= larger;
     }
     memset(s->powers, 0, sizeof s->powers);
-    memset(s->fractions, 0, sizeof s->fractions);
+    memset(s->linear, 0, sizeof s->linear);
+    memset(s->higher, 0, sizeof s->higher);
     if (DTYPE == 64)
         powers_start(s, m);
     if (fresh)
@@ -314,10 +340,11 @@ static void sums_add_tile(sums *s, int across, tile x, tile e, const T *m, int m
     else
         sum_range(s, x, e, 0, x.full, 1, NULL, NULL, mode);
     for (int l = 0; l < LANES; l++) {
-        double lost, lost_too;
-        two_sum(s->total[l], s->powers[l], &s->total[l], &lost);
-        two_sum(s->total[l], s->fractions[l], &s->total[l], &lost_too);
-        s->total_l[l] += lost + lost_too;
+        double lost[3];
+        two_sum(s->total[l], s->powers[l], &s->total[l], &lost[0]);
+        two_sum(s->total[l], s->linear[l], &s->total[l], &lost[1]);
+        two_sum(s->total[l], s->higher[l], &s->total[l], &lost[2]);
+        s->total_l[l] += lost[0] + lost[1] + lost[2];
         s->max[l] = m[l] > s->max[l] ? m[l] : s->max[l];
     }
 }

@@ -10,9 +10,8 @@
 #include "strided.h"
 
 enum {
-    STEPS = 128,           /* of a full tile: 16 KiB */
+    STEPS = 128, /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
-    SHORT_ROW = LANES,     /* rows up to here are taken across */
 };
 
 typedef struct {
@@ -55,7 +54,7 @@ static inline int neighbouring_rows(const sl_shape *s, const sl_array *a)
 static inline plan make_plan(const sl_shape *s, const sl_array *x)
 {
     plan p = {.shape = s};
-    p.across = s->cols <= SHORT_ROW || (neighbouring_rows(s, x) && !contiguous_columns(s, x));
+    p.across = s->cols <= STEPS || (neighbouring_rows(s, x) && !contiguous_columns(s, x));
     p.chunk = p.across ? STEPS : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;
     p.batch = LANES;
@@ -108,24 +107,34 @@ static inline rows_of rows_at(const plan *p, const sl_array *a, size_t first, si
     return r;
 }
 
-/* Calls gather or scatter for each run of the n columns from `first` that is evenly spaced in memory. */
-ALWAYS_INLINE void each_run(const plan *p, const rows_of *r, size_t row, size_t first, size_t n, T *buffer, ptrdiff_t step,
+static void move_run(char *at, ptrdiff_t stride, T *buffer, ptrdiff_t step, size_t n, int storage, int out)
+{
+    if (out)
+        scatter(at, stride, buffer, step, n, storage);
+    else
+        gather(buffer, step, at, stride, n, storage);
+}
+
+/* Gathers, or scatters if `out`, the n columns of a row from `first`, one evenly spaced run after another. */
+static void each_run(const plan *p, const rows_of *r, size_t row, size_t first, size_t n, T *buffer, ptrdiff_t step,
                             int out)
 {
     const sl_shape *s = p->shape;
+    const sl_array *a = r->array;
     int last = s->col_dims - 1;
+    char *at = a->p + r->row[row];
+    if (s->col_dims == 1) {
+        move_run(at + (ptrdiff_t)first * a->col[0], a->col[0], buffer, step, n, a->storage, out);
+        return;
+    }
     while (n) {
-        size_t rest = first, run = last < 0 ? 1 : s->col[last] - first % s->col[last];
-        ptrdiff_t at = r->row[row], stride = last < 0 ? 0 : r->array->col[last];
+        size_t rest = first, run = last < 0 ? 1 : min_size(n, s->col[last] - first % s->col[last]);
+        ptrdiff_t offset = 0;
         for (int d = last; d >= 0; d--) {
-            at += (ptrdiff_t)(rest % s->col[d]) * r->array->col[d];
+            offset += (ptrdiff_t)(rest % s->col[d]) * a->col[d];
             rest /= s->col[d];
         }
-        run = min_size(run, n);
-        if (out)
-            scatter(r->array->p + at, stride, buffer, step, run, r->array->storage);
-        else
-            gather(buffer, step, r->array->p + at, stride, run, r->array->storage);
+        move_run(at + offset, last < 0 ? 0 : a->col[last], buffer, step, run, a->storage, out);
         buffer += (ptrdiff_t)run * step;
         first += run;
         n -= run;

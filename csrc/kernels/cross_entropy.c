@@ -90,11 +90,11 @@ static size_t lanes_in_step(tile t, size_t i, int c)
     return lanes > (size_t)c ? min_size(lanes - (size_t)c, VL) : 0;
 }
 
-/* The lanes' sums of q_j (highest - x_j) and q_j over a tile, sixteen terms in T before each addition in double. A zero q at
-   an infinite logit adds nothing; lanes past the end of a row have no label. */
+/* The lanes' sums of q_j (highest - x_j) and q_j over a tile, four terms in T before each addition in double: W multiplies
+   the whole gradient. A zero q at an infinite logit adds nothing; lanes past the end of a row have no label. */
 static void tile_labels(const work *k, const label_tile *t, tile x, const T *reference, double *gap, double *mass)
 {
-    enum { FOLD = 16 };
+    enum { FOLD = 4 };
     size_t steps = x.full + (x.part != 0);
     for (int c = 0; c < LANES; c += VL) {
         vf highest = vf_load(reference + c), zero = vf_set(0);

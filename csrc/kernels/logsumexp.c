@@ -45,14 +45,14 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
     rows_of x_row = *x, b_row = *weight;
     x_row.direct = b_row.direct = 0;
     sums s;
-    sums_start(&s);
+    sums_start(&s, p->shape->cols);
     for (size_t chunk = 0; chunk < p->chunks; chunk++) {
         size_t n = columns_of(p, chunk);
         tile t = tile_read(p, &x_row, row, 1, chunk, x_buffer);
         tile_read(p, &b_row, row, 1, chunk, b_buffer);
         for (size_t i = 0; i < n; i++)
             x_buffer[i] = b_buffer[i] != 0 ? x_buffer[i] : -(T)INFINITY;
-        if (sums_meet_tile(&s, 0, t, m, factor))
+        if (sums_meet_tile(&s, 0, chunk == 0, t, m, factor))
             total *= (double)factor[0] * (double)factor[0];
         sums_add_tile(&s, 0, t, tile_in_buffer(p, e_buffer, chunk), m, STORE);
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
