@@ -192,7 +192,7 @@ static inline void batch_refine(batch *b, const double *result)
         double ratio = b->rest[i] / b->top[i], error = ratio / (1 + ratio) / sqrt(ratio > 1 ? ratio : 1);
         if (b->skip[i] || !(12 * error > fabs(result[i])))
             continue;
-        b->rest[i] = precise_ratio(b, i) * b->top[i];
+        b->rest[i] = precise_ratio(b, i) * (b->top[i] + b->top_l[i]);
         b->rest_l[i] = 0;
         any = 1;
     }

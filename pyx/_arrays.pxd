@@ -26,12 +26,14 @@ cdef int read_axis(Axes *axes, object axis, int ndim) except -1
 
 cdef tuple shape_of(ndarray a)
 cdef tuple row_shape(ndarray x, const Axes *axes, bint keepdims)
+cdef bint has_row_shape(ndarray a, ndarray x, const Axes *axes, bint keepdims) noexcept
 cdef npy_intp class_count(ndarray x, const Axes *axes) noexcept
 
 # Outputs.
 cdef ndarray new_like(ndarray x)
 cdef ndarray new_rows(ndarray x, const Axes *axes, bint keepdims)
-cdef ndarray checked_out(object out, str name, int type_num, tuple shape)
+cdef ndarray out_like(object out, str name, ndarray x)
+cdef ndarray out_rows(object out, str name, ndarray x, const Axes *axes, bint keepdims)
 cdef object or_scalar(ndarray a)
 
 # Shared memory.
@@ -40,8 +42,8 @@ cdef ndarray apart(ndarray a, ndarray out)
 cdef ndarray apart_or_same(ndarray a, ndarray out)
 cdef int check_apart(ndarray a, str a_name, ndarray b, str b_name) except -1
 
-# Kernel operands: first each is laid over the axes as they are, absent where its array is None; then make_shape() sorts and
-# merges the dimensions of all.
+# Kernel operands: first each is laid over the axes as they are, absent where its array is None; then make_shape() sorts
+# and merges the dimensions of all.
 cdef void lay(sl_array *to, ndarray a)
 cdef void lay_rows(sl_array *to, ndarray a, const Axes *axes, bint keepdims)
 cdef void lay_nothing(sl_array *to)

@@ -32,8 +32,8 @@ cdef ndarray as_array(object given, str name):
         return <ndarray> given
     try:
         return np.asarray(given)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name} must be an array or nested sequences of numbers: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array or nested sequences of numbers: {error}") from None
 
 
 cdef int check_real(ndarray a, str name) except -1:
@@ -124,6 +124,17 @@ cdef tuple row_shape(ndarray x, const Axes *axes, bint keepdims):
     return tuple(shape)
 
 
+cdef bint has_row_shape(ndarray a, ndarray x, const Axes *axes, bint keepdims) noexcept:
+    cdef int i, k = 0
+    for i in range(axes.ndim):
+        if axes.reduced[i] and not keepdims:
+            continue
+        if k == cnp.PyArray_NDIM(a) or cnp.PyArray_DIM(a, k) != (1 if axes.reduced[i] else cnp.PyArray_DIM(x, i)):
+            return False
+        k += 1
+    return k == cnp.PyArray_NDIM(a)
+
+
 cdef npy_intp class_count(ndarray x, const Axes *axes) noexcept:
     cdef int i
     cdef npy_intp n = 1
@@ -166,14 +177,27 @@ cdef ndarray new_rows(ndarray x, const Axes *axes, bint keepdims):
     return <ndarray> PyArray_New(<PyTypeObject *> ndarray, ndim, dims, cnp.PyArray_TYPE(x), strides, NULL, 0, 0, NULL)
 
 
-cdef ndarray checked_out(object out, str name, int type_num, tuple shape):
+# The caller's buffer for what new_like() or new_rows() would allocate.
+cdef ndarray out_like(object out, str name, ndarray x):
+    cdef ndarray a = checked_out(out, name, x)
+    if not cnp.PyArray_SAMESHAPE(a, x):
+        raise ValueError(f"{name} must have shape {shape_of(x)}; got {shape_of(a)}")
+    return a
+
+
+cdef ndarray out_rows(object out, str name, ndarray x, const Axes *axes, bint keepdims):
+    cdef ndarray a = checked_out(out, name, x)
+    if not has_row_shape(a, x, axes, keepdims):
+        raise ValueError(f"{name} must have shape {row_shape(x, axes, keepdims)}; got {shape_of(a)}")
+    return a
+
+
+cdef ndarray checked_out(object out, str name, ndarray x):
     if not isinstance(out, ndarray):
         raise TypeError(f"{name} must be a numpy array; got {type(out).__name__}")
     cdef ndarray a = <ndarray> out
-    if cnp.PyArray_TYPE(a) != type_num or not cnp.PyArray_ISNOTSWAPPED(a):
-        raise TypeError(f"{name} must have dtype {cnp.PyArray_DescrFromType(type_num)}; got {a.dtype}")
-    if shape_of(a) != shape:
-        raise ValueError(f"{name} must have shape {shape}; got {shape_of(a)}")
+    if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(x) or not cnp.PyArray_ISNOTSWAPPED(a):
+        raise TypeError(f"{name} must have dtype {cnp.PyArray_DescrFromType(cnp.PyArray_TYPE(x))}; got {a.dtype}")
     if not cnp.PyArray_ISWRITEABLE(a):
         raise ValueError(f"{name} must be writable; it is read-only")
     return a
@@ -297,8 +321,8 @@ cdef int insert_by_stride(int *order, int n, int axis, const npy_intp *strides) 
     return n + 1
 
 
-# The shape of x as a kernel walks it, and every operand's strides along its dimensions. With `sort`, rows and columns go
-# in the order of x's memory and neighbouring dimensions become one wherever all operands allow it; without, the rows
+# The shape of x as a kernel walks it, and every operand's strides along its dimensions. With `sort`, rows and columns
+# go in the order of x's memory and neighbouring dimensions become one wherever all operands allow it; without, the rows
 # are numbered as C orders them.
 cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **operands, int n, bint sort):
     cdef int rows[SL_MAX_DIMS]

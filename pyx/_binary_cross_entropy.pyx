@@ -5,7 +5,8 @@ from cpython.object cimport PyObject
 from numpy cimport ndarray, npy_intp
 
 from simdloss._arrays cimport (
-    MANY, as_array, as_real, check_apart, check_real, checked_out, kernel_type_of, new_like, or_scalar, overlap, shape_of,
+    MANY, as_array, as_real, check_apart, check_real, kernel_type_of, new_like, or_scalar, out_like, overlap,
+    shape_of,
 )
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_reduction
@@ -52,16 +53,16 @@ def binary_cross_entropy_with_logits(logits, target, *, weight=None, pos_weight=
     Returns
     -------
     float, ndarray or scalar
-        A Python float for "mean" and "sum", accumulated in more than float64. For "none" an array of the shape of `logits`
-        and in its memory order: float32 for float32, float16 for float16, else float64.
+        A Python float for "mean" and "sum", accumulated in more than float64. For "none" an array of the shape of
+        `logits` and in its memory order: float32 for float32, float16 for float16, else float64.
 
     Raises
     ------
     TypeError
         If an argument is longdouble, complex or not numeric, or if `out` is no array of the result's dtype.
     ValueError
-        If `target` has another shape than `logits`, if a weight does not broadcast to it, if `reduction` is unknown, or if
-        `out` has another shape, is read-only or goes with "mean" or "sum".
+        If `target` has another shape than `logits`, if a weight does not broadcast to it, if `reduction` is unknown, or
+        if `out` has another shape, is read-only or goes with "mean" or "sum".
 
     See Also
     --------
@@ -70,8 +71,8 @@ def binary_cross_entropy_with_logits(logits, target, *, weight=None, pos_weight=
     Notes
     -----
     With weight w, pos_weight q and target y the loss is ``w * ((1 - y) * softplus(x) + q * y * softplus(-x))``, where a
-    factor of 0 times an infinite term is 0, the limit. PyTorch has a function of this name and meaning [1]_, but gives NaN
-    for infinite logits.
+    factor of 0 times an infinite term is 0, the limit. PyTorch has a function of this name and meaning [1]_, but gives
+    NaN for infinite logits.
 
     References
     ----------
@@ -86,8 +87,8 @@ def binary_cross_entropy_with_logits(logits, target, *, weight=None, pos_weight=
     return compute(logits, target, weight, pos_weight, reduction, out, False, None)
 
 
-def binary_cross_entropy_with_logits_and_grad(logits, target, *, weight=None, pos_weight=None, reduction="mean", out=None,
-                                              grad_out=None):
+def binary_cross_entropy_with_logits_and_grad(logits, target, *, weight=None, pos_weight=None, reduction="mean",
+                                              out=None, grad_out=None):
     """
     Binary cross-entropy of logits, and its gradient, in one pass.
 
@@ -114,8 +115,8 @@ def binary_cross_entropy_with_logits_and_grad(logits, target, *, weight=None, po
     Raises
     ------
     TypeError, ValueError
-        As `binary_cross_entropy_with_logits` does; also for a `grad_out` of another dtype or shape, a read-only one, or one
-        that shares memory with `out`.
+        As `binary_cross_entropy_with_logits` does; also for a `grad_out` of another dtype or shape, a read-only one, or
+        one that shares memory with `out`.
 
     See Also
     --------
@@ -151,9 +152,9 @@ cdef object compute(object logits, object target, object weight, object pos_weig
         q = as_weight(pos_weight, x, "pos_weight")
 
     if reduce == NONE:
-        loss = new_like(x) if out is None else checked_out(out, "out", cnp.PyArray_TYPE(x), shape_of(x))
+        loss = new_like(x) if out is None else out_like(out, "out", x)
     if with_grad:
-        grad = new_like(x) if grad_out is None else checked_out(grad_out, "grad_out", cnp.PyArray_TYPE(x), shape_of(x))
+        grad = new_like(x) if grad_out is None else out_like(grad_out, "grad_out", x)
     check_apart(loss, "out", grad, "grad_out")
 
     cdef double count = <double> cnp.PyArray_SIZE(x)
@@ -192,8 +193,9 @@ cdef bint is_plain(ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss, nda
     cdef int order = cnp.NPY_ARRAY_C_CONTIGUOUS
     if not cnp.PyArray_CHKFLAGS(x, order):
         order = cnp.NPY_ARRAY_F_CONTIGUOUS
-    return (cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT16 and is_run(x, x, order) and is_run(y, x, order) and is_run(w, x, order)
-            and is_run(q, x, order) and is_run(loss, x, order) and is_run(grad, x, order)
+    return (cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT16
+            and is_run(x, x, order) and is_run(y, x, order) and is_run(w, x, order) and is_run(q, x, order)
+            and is_run(loss, x, order) and is_run(grad, x, order)
             and is_clear(loss, x) and is_clear(loss, y) and is_clear(loss, w) and is_clear(loss, q)
             and is_clear(grad, x) and is_clear(grad, y) and is_clear(grad, w) and is_clear(grad, q))
 
@@ -236,10 +238,13 @@ cdef inline void kernel(sl_binary_cross_entropy *job, int kernel_type, size_t n)
 
 cdef enum:
     OPERANDS = 6
+    INPUTS = 4
     ITERATOR = (cnp.NPY_ITER_EXTERNAL_LOOP | cnp.NPY_ITER_BUFFERED | cnp.NPY_ITER_GROWINNER | cnp.NPY_ITER_ZEROSIZE_OK
                 | cnp.NPY_ITER_COPY_IF_OVERLAP)
     # Writing an element of an output after reading the same one of an input is no overlap.
     OPERAND = cnp.NPY_ITER_ALIGNED | cnp.NPY_ITER_NBO | cnp.NPY_ITER_OVERLAP_ASSUME_ELEMENTWISE
+    INPUT = OPERAND | cnp.NPY_ITER_READONLY
+    OUTPUT = OPERAND | cnp.NPY_ITER_WRITEONLY | cnp.NPY_ITER_NO_BROADCAST
 
 
 cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
@@ -258,9 +263,10 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
             place[i] = n
             given[n] = <PyArrayObject *> all[i]
             types[n] = <cnp.PyArray_Descr *> descr
-            flags[n] = OPERAND | (cnp.NPY_ITER_READONLY if i < 4 else cnp.NPY_ITER_WRITEONLY | cnp.NPY_ITER_NO_BROADCAST)
+            flags[n] = INPUT if i < INPUTS else OUTPUT
             n += 1
-    cdef cnp.NpyIter *iterator = NpyIter_MultiNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags, types)
+    cdef cnp.NpyIter *iterator = NpyIter_MultiNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags,
+                                                  types)
     try:
         if cnp.NpyIter_GetIterSize(iterator) > 0:
             run_iterator(job, iterator, NpyIter_GetIterNext(iterator, NULL), place, kernel_type)

@@ -7,9 +7,9 @@ from libc.stdint cimport int64_t
 from numpy cimport ndarray
 
 from simdloss._arrays cimport (
-    MANY, Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, checked_out,
-    class_count, kernel_type_of, lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, read_axis, row_shape,
-    shape_of,
+    MANY, Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, class_count,
+    has_row_shape, kernel_type_of, lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like,
+    out_rows, read_axis, row_shape, shape_of,
 )
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_fraction, read_number, read_reduction
@@ -35,8 +35,8 @@ def cross_entropy(logits, target, *, weight=None, sample_weight=None, ignore_ind
     logits : array_like
         Unnormalised log-probabilities, shape ``(..., C)`` with the classes along `axis`.
     target : array_like
-        Class indices: integers of the shape of `logits` without `axis`. Or soft labels: floating point of exactly the shape
-        of `logits`.
+        Class indices: integers of the shape of `logits` without `axis`. Or soft labels: floating point of exactly the
+        shape of `logits`.
     weight : array_like, optional
         Weight of each class, shape ``(C,)``.
     sample_weight : array_like, optional
@@ -48,9 +48,9 @@ def cross_entropy(logits, target, *, weight=None, sample_weight=None, ignore_ind
     lse_square_scale : float, optional
         Adds this times the square of the row's log-sum-exp (z-loss).
     reduction : {"mean", "sum", "none"}, optional
-        What is returned of the rows' losses. The mean of class indices divides by the sum of the kept rows' weights, class
-        weight times sample weight; that of soft labels by the number of rows or, with `sample_weight`, by its sum. It is NaN
-        where that is 0.
+        What is returned of the rows' losses. The mean of class indices divides by the sum of the kept rows' weights,
+        class weight times sample weight; that of soft labels by the number of rows or, with `sample_weight`, by its
+        sum. It is NaN where that is 0.
     axis : int, optional
         The axis of the classes.
     return_lse : bool, optional
@@ -61,15 +61,16 @@ def cross_entropy(logits, target, *, weight=None, sample_weight=None, ignore_ind
     Returns
     -------
     loss : float, ndarray or scalar
-        A Python float for "mean" and "sum", accumulated in more than float64. For "none" an array of the shape of `logits`
-        without `axis` (a scalar for 1-D logits): float32 for float32, float16 for float16, else float64.
+        A Python float for "mean" and "sum", accumulated in more than float64. For "none" an array of the shape of
+        `logits` without `axis` (a scalar for 1-D logits): float32 for float32, float16 for float16, else float64.
     lse : ndarray or scalar
         Of the shape and dtype that the losses of "none" have; only with `return_lse`.
 
     Raises
     ------
     TypeError
-        If a dtype is not one of the above: among others for bool or floating-point class indices and integer one-hot labels.
+        If a dtype is not one of the above: among others for bool or floating-point class indices and integer one-hot
+        labels.
     ValueError
         If a shape does not fit, or an option is unknown or outside its range.
     IndexError
@@ -81,14 +82,14 @@ def cross_entropy(logits, target, *, weight=None, sample_weight=None, ignore_ind
 
     Notes
     -----
-    With lse the row's log-sum-exp, t its target, w the weights and e the smoothing, the loss of a row is
-    ``sum_c q_c (lse - x_c) + lse_square_scale * lse**2``, where ``q_c = (1 - e) w_t [c = t] + e/C w_c`` for class indices and
-    ``q_c = w_c ((1 - e) y_c + e/C)`` for soft labels y, of any sign and sum. A q_c of 0 contributes 0 even where x_c is
-    ``-inf``. A single target costs ``(m - x_t) + log1p(S')``, with m the largest logit and S' the sum of ``exp(x_j - m)``
-    over the others, which is right for confident rows too.
+    With lse the row's log-sum-exp, t its target, w the weights and e the smoothing, the loss of a row is ``sum_c q_c
+    (lse - x_c) + lse_square_scale * lse**2``, where ``q_c = (1 - e) w_t [c = t] + e/C w_c`` for class indices and ``q_c
+    = w_c ((1 - e) y_c + e/C)`` for soft labels y, of any sign and sum. A q_c of 0 contributes 0 even where x_c is
+    ``-inf``. A single target costs ``(m - x_t) + log1p(S')``, with m the largest logit and S' the sum of ``exp(x_j -
+    m)`` over the others, which is right for confident rows too.
 
-    The semantics are those of PyTorch's function of this name [1]_; there the class axis is 1, and an ignored row with a
-    NaN logit has a NaN gradient, here 0.
+    The semantics are those of PyTorch's function of this name [1]_; there the class axis is 1, and an ignored row with
+    a NaN logit has a NaN gradient, here 0.
 
     References
     ----------
@@ -100,13 +101,13 @@ def cross_entropy(logits, target, *, weight=None, sample_weight=None, ignore_ind
     >>> simdloss.cross_entropy(np.array([[10.0, -10.0], [0.0, 0.0]]), [0, 1], reduction="none")
     array([2.06115362e-09, 6.93147181e-01])
     """
-    return compute(logits, target, weight, sample_weight, ignore_index, label_smoothing, lse_square_scale, reduction, axis,
-                   return_lse, out, False, None)
+    return compute(logits, target, weight, sample_weight, ignore_index, label_smoothing, lse_square_scale, reduction,
+                   axis, return_lse, out, False, None)
 
 
 def cross_entropy_and_grad(logits, target, *, weight=None, sample_weight=None, ignore_index=NOT_IGNORED,
-                           label_smoothing=0.0, lse_square_scale=0.0, reduction="mean", axis=-1, return_lse=False, out=None,
-                           grad_out=None):
+                           label_smoothing=0.0, lse_square_scale=0.0, reduction="mean", axis=-1, return_lse=False,
+                           out=None, grad_out=None):
     """
     Cross-entropy of logits with class indices or soft labels, and its gradient, in one pass.
 
@@ -115,8 +116,8 @@ def cross_entropy_and_grad(logits, target, *, weight=None, sample_weight=None, i
     logits : array_like
         Unnormalised log-probabilities, shape ``(..., C)`` with the classes along `axis`.
     target : array_like
-        Class indices: integers of the shape of `logits` without `axis`. Or soft labels: floating point of exactly the shape
-        of `logits`.
+        Class indices: integers of the shape of `logits` without `axis`. Or soft labels: floating point of exactly the
+        shape of `logits`.
     weight, sample_weight, ignore_index, label_smoothing, lse_square_scale : optional
         As `cross_entropy` takes them.
     reduction, axis, return_lse, out : optional
@@ -138,8 +139,8 @@ def cross_entropy_and_grad(logits, target, *, weight=None, sample_weight=None, i
     Raises
     ------
     TypeError, ValueError, IndexError
-        As `cross_entropy` does; also for a `grad_out` of another dtype or shape, a read-only one, or one that shares memory
-        with `out`.
+        As `cross_entropy` does; also for a `grad_out` of another dtype or shape, a read-only one, or one that shares
+        memory with `out`.
 
     See Also
     --------
@@ -147,8 +148,8 @@ def cross_entropy_and_grad(logits, target, *, weight=None, sample_weight=None, i
 
     Notes
     -----
-    With p the row's softmax and W the sum of its q_c, the gradient is ``W p_j - q_j + 2 lse_square_scale lse p_j``, times the
-    sample weight. That of a lone target is ``-(sum of p_j over j != t)``, never ``p_t - 1``.
+    With p the row's softmax and W the sum of its q_c, the gradient is ``W p_j - q_j + 2 lse_square_scale lse p_j``,
+    times the sample weight. That of a lone target is ``-(sum of p_j over j != t)``, never ``p_t - 1``.
 
     Examples
     --------
@@ -157,8 +158,8 @@ def cross_entropy_and_grad(logits, target, *, weight=None, sample_weight=None, i
     >>> loss, grad
     (0.6931471805599453, array([[ 0.5, -0.5]]))
     """
-    return compute(logits, target, weight, sample_weight, ignore_index, label_smoothing, lse_square_scale, reduction, axis,
-                   return_lse, out, True, grad_out)
+    return compute(logits, target, weight, sample_weight, ignore_index, label_smoothing, lse_square_scale, reduction,
+                   axis, return_lse, out, True, grad_out)
 
 
 @cython.final
@@ -206,8 +207,8 @@ cdef int64_t read_ignore_index(object value) except? -1:
         raise ValueError(f"ignore_index must fit into int64; got {value!r}") from None
 
 
-cdef int read_inputs(_Operands o, Axes *axes, object logits, object target, object weight, object sample_weight, object axis,
-                     int64_t ignore_index) except -1:
+cdef int read_inputs(_Operands o, Axes *axes, object logits, object target, object weight, object sample_weight,
+                     object axis, int64_t ignore_index) except -1:
     o.logits = as_real(logits, "logits")
     if cnp.PyArray_NDIM(o.logits) == 0:
         raise ValueError("logits must have an axis of classes; got a 0-d array")
@@ -217,21 +218,19 @@ cdef int read_inputs(_Operands o, Axes *axes, object logits, object target, obje
         raise ValueError(f"ignore_index goes with class indices, not with soft labels; got {ignore_index}")
     if sample_weight is not None:
         o.sample_weight = as_kernel_type(sample_weight, kernel_type_of(o.logits), "sample_weight")
-        check_shape(o.sample_weight, "sample_weight", row_shape(o.logits, axes, False), "that of logits without axis")
+        if not has_row_shape(o.sample_weight, o.logits, axes, False):
+            raise ValueError(f"sample_weight must have shape {row_shape(o.logits, axes, False)}, that of logits "
+                             f"without axis; got {shape_of(o.sample_weight)}")
     if weight is not None:
         o.weight = as_class_weights(weight, kernel_type_of(o.logits))
-        check_shape(o.weight, "weight", (class_count(o.logits, axes),), "one weight a class")
+        if cnp.PyArray_NDIM(o.weight) != 1 or cnp.PyArray_DIM(o.weight, 0) != class_count(o.logits, axes):
+            raise ValueError(f"weight must have shape {(class_count(o.logits, axes),)}, one weight a class; "
+                             f"got {shape_of(o.weight)}")
     return 0
 
 
 cdef bint is_soft(_Operands o) noexcept:
     return cnp.PyTypeNum_ISFLOAT(cnp.PyArray_TYPE(o.target))
-
-
-cdef int check_shape(ndarray a, str name, tuple shape, str meaning) except -1:
-    if shape_of(a) != shape:
-        raise ValueError(f"{name} must have shape {shape}, {meaning}; got {shape_of(a)}")
-    return 0
 
 
 # Contiguous, aligned and native: the kernels look classes up in it.
@@ -249,11 +248,11 @@ cdef int make_outputs(_Operands o, const Axes *axes, bint with_loss, object out,
                       bint with_lse) except -1:
     cdef ndarray x = o.logits
     if out is not None:
-        o.loss = checked_out(out, "out", cnp.PyArray_TYPE(x), row_shape(x, axes, False))
+        o.loss = out_rows(out, "out", x, axes, False)
     elif with_loss:
         o.loss = new_rows(x, axes, False)
     if grad_out is not None:
-        o.grad = checked_out(grad_out, "grad_out", cnp.PyArray_TYPE(x), shape_of(x))
+        o.grad = out_like(grad_out, "grad_out", x)
     elif with_grad:
         o.grad = new_like(x)
     if with_lse:

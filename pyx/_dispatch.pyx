@@ -73,7 +73,7 @@ def use_isa(name):
 cdef int choose(object name, str origin) except -1:
     global active
     if name not in isas():
-        raise ValueError(f"{origin} must be an instruction set that runs here, one of {', '.join(isas())}; got {name!r}")
+        raise ValueError(f"{origin} must be an instruction set that runs here: {', '.join(isas())}; got {name!r}")
     active = sl_backend_named(name.encode())
     return 0
 

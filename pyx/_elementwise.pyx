@@ -111,7 +111,8 @@ def log_sigmoid(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORD
     return ufuncs.log_sigmoid(x, **options(out, where, casting, order, dtype, subok, signature))
 
 
-def softplus(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True, signature=None):
+def softplus(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True,
+             signature=None):
     """
     Smooth maximum of x and 0, ``log(1 + exp(x))``, element-wise.
 
@@ -156,7 +157,7 @@ def softplus(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER,
     return ufuncs.softplus(x, **options(out, where, casting, order, dtype, subok, signature))
 
 
-def log_sigmoid_and_grad(x, /, out=None, *, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True,
+def log_sigmoid_and_grad(x, /, *outs, out=None, where=True, casting=SAME_KIND, order=KEEP_ORDER, dtype=None, subok=True,
                          signature=None):
     """
     ``log_sigmoid(x)`` and its derivative ``sigmoid(-x)``, element-wise in one pass.
@@ -165,8 +166,9 @@ def log_sigmoid_and_grad(x, /, out=None, *, where=True, casting=SAME_KIND, order
     ----------
     x : array_like
         Real numbers, usually logits.
-    out : tuple of two ndarray or None, optional
-        Where to put value and derivative; one of them may be `x` itself.
+    *outs, out : ndarray or None, optional
+        Where to put value and derivative: two arguments after `x`, or a tuple of two as `out`. One of them may be `x`
+        itself.
     where, casting, order, dtype, subok, signature : optional
         As every NumPy ufunc takes them, see `numpy.ufunc`.
 
@@ -197,17 +199,18 @@ def log_sigmoid_and_grad(x, /, out=None, *, where=True, casting=SAME_KIND, order
     >>> grad
     array([5.00000000e-01, 4.24835426e-18])
     """
-    if where is True and dtype is None and casting is SAME_KIND and order is KEEP_ORDER and signature is None:
-        pair = direct_pair(x, out)
+    if (where is True and dtype is None and casting is SAME_KIND and order is KEEP_ORDER and signature is None
+            and (out is None or not outs)):
+        pair = direct_pair(x, outs or out)
         if pair is not None:
             return pair
-    return ufuncs.log_sigmoid_and_grad(x, **options(out, where, casting, order, dtype, subok, signature))
+    return ufuncs.log_sigmoid_and_grad(x, *outs, **options(out, where, casting, order, dtype, subok, signature, outs))
 
 
-# Those that differ from a ufunc's defaults.
-cdef dict options(out, where, casting, order, dtype, subok, signature):
+# Those that differ from a ufunc's defaults. With `where`, NumPy warns unless told `out`, be it None.
+cdef dict options(out, where, casting, order, dtype, subok, signature, tuple outs=()):
     given = {}
-    if out is not None:
+    if out is not None or (where is not True and not outs):
         given["out"] = out
     if where is not True:
         given["where"] = where
@@ -224,7 +227,8 @@ cdef dict options(out, where, casting, order, dtype, subok, signature):
     return given
 
 
-# float32 or float64 exactly, native, aligned and contiguous. A 0-d result would have to become a scalar: the ufunc's work.
+# float32 or float64 exactly, native, aligned and contiguous. A 0-d result would have to become a scalar: the ufunc's
+# work.
 cdef inline bint is_plain(object x) noexcept:
     if not cnp.PyArray_CheckExact(x):
         return False

@@ -4,12 +4,11 @@ cimport numpy as cnp
 from numpy cimport ndarray
 
 from simdloss._arrays cimport (
-    MANY, Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, checked_out,
-    kernel_type_of, lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, read_axes, row_shape,
-    shape_of,
+    MANY, Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, kernel_type_of,
+    lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like, out_rows, read_axes, shape_of,
 )
 from simdloss._dispatch cimport active
-from simdloss.ops cimport sl_array, sl_logsumexp, sl_shape, sl_softmax
+from simdloss.ops cimport sl_logsumexp, sl_shape, sl_softmax
 
 import numpy as np
 
@@ -43,8 +42,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     Returns
     -------
     lse : ndarray or scalar
-        The logarithm, without the axes summed over: float32 for float32, float16 for float16, else float64. ``-inf`` for
-        a sum over nothing.
+        The logarithm, without the axes summed over: float32 for float32, float16 for float16, else float64. ``-inf``
+        for a sum over nothing.
     sign : ndarray or scalar
         1, -1 or 0, of the dtype of `lse`; only with `return_sign`.
 
@@ -53,7 +52,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     TypeError
         If `a` or `b` is longdouble, complex or not numeric, or if `out` is no array of the result's dtype.
     ValueError
-        If `a` and `b` do not broadcast, an axis is out of range or repeated, or `out` has another shape or is read-only.
+        If `a` and `b` do not broadcast, an axis is out of range or repeated, or `out` has another shape or is
+        read-only.
 
     See Also
     --------
@@ -91,7 +91,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     if out is None:
         lse = new_rows(x, &axes, keepdims)
     else:
-        lse = checked_out(out, "out", cnp.PyArray_TYPE(x), row_shape(x, &axes, keepdims))
+        lse = out_rows(out, "out", x, &axes, keepdims)
         x = apart(x, lse)
         factors = apart(factors, lse)
     lay(&job.x, x)
@@ -116,7 +116,8 @@ cdef tuple with_factors(object a, object b):
     check_real(x, "a")
     check_real(factors, "b")
     # Python's own numbers do not take part in promotion, as in NumPy.
-    cdef int type_num = np.result_type(a if type(a) in NUMBERS else x, b if type(b) in NUMBERS else factors).num
+    dtype = np.result_type(a if type(a) in NUMBERS else x.dtype, b if type(b) in NUMBERS else factors.dtype)
+    cdef int type_num = dtype.num
     if not cnp.PyTypeNum_ISFLOAT(type_num):
         type_num = cnp.NPY_DOUBLE
     x = cast(x, type_num)
@@ -150,8 +151,8 @@ def logsumexp_and_grad(a, axis=-1, *, keepdims=False, out=None, grad_out=None):
     lse : ndarray or scalar
         ``log(sum(exp(a)))``, without the axes summed over.
     grad : ndarray
-        ``exp(a - lse)``, of the shape of `a` and in its memory order. Both are float32 for float32, float16 for float16,
-        else float64.
+        ``exp(a - lse)``, of the shape of `a` and in its memory order. Both are float32 for float32, float16 for
+        float16, else float64.
 
     Raises
     ------
@@ -183,11 +184,11 @@ def logsumexp_and_grad(a, axis=-1, *, keepdims=False, out=None, grad_out=None):
     if out is None:
         lse = new_rows(x, &axes, keepdims)
     else:
-        lse = checked_out(out, "out", cnp.PyArray_TYPE(x), row_shape(x, &axes, keepdims))
+        lse = out_rows(out, "out", x, &axes, keepdims)
     if grad_out is None:
         grad = new_like(x)
     else:
-        grad = checked_out(grad_out, "grad_out", cnp.PyArray_TYPE(x), shape_of(x))
+        grad = out_like(grad_out, "grad_out", x)
     check_apart(lse, "out", grad, "grad_out")
     x = apart_or_same(apart(x, lse), grad)
     lay(&job.x, x)
@@ -233,8 +234,8 @@ def softmax(x, axis=-1, *, out=None):
 
     Notes
     -----
-    A logit of ``-inf`` gives exactly 0. A row that holds ``inf`` or NaN, or ``-inf`` only, gives NaN. SciPy's function of
-    this name sums over all axes by default.
+    A logit of ``-inf`` gives exactly 0. A row that holds ``inf`` or NaN, or ``-inf`` only, gives NaN. SciPy's function
+    of this name sums over all axes by default.
 
     Examples
     --------
@@ -278,8 +279,8 @@ def log_softmax(x, axis=-1, *, out=None):
 
     Notes
     -----
-    With m the largest logit and S' the sum of ``exp(x - m)`` over the others, the result is ``(x - m) - log1p(S')``: right
-    for confident rows too, where ``log(softmax(x))`` gives 0 or ``-inf``.
+    With m the largest logit and S' the sum of ``exp(x - m)`` over the others, the result is ``(x - m) - log1p(S')``:
+    right for confident rows too, where ``log(softmax(x))`` gives 0 or ``-inf``.
 
     Examples
     --------
@@ -300,7 +301,7 @@ cdef object normalised(object given, object axis, object out, bint log):
     if out is None:
         y = new_like(x)
     else:
-        y = checked_out(out, "out", cnp.PyArray_TYPE(x), shape_of(x))
+        y = out_like(out, "out", x)
         x = apart_or_same(x, y)
     lay(&job.x, x)
     lay(&job.y, y)

@@ -6,9 +6,10 @@ from libc.stddef cimport ptrdiff_t
 from numpy cimport ndarray
 
 from simdloss._arrays cimport (
-    Axes, as_array, as_kernel_type, class_count, kernel_type_of, lay_nothing, lay_rows, make_shape, row_shape, shape_of,
+    Axes, as_array, as_kernel_type, class_count, has_row_shape, kernel_type_of, lay_nothing, lay_rows, make_shape,
+    row_shape, shape_of,
 )
-from simdloss.ops cimport sl_array, sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum_weights
+from simdloss.ops cimport sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum_weights
 
 import numpy as np
 
@@ -19,18 +20,18 @@ cnp.import_array()
 cdef ndarray as_target(object given, ndarray logits, const Axes *axes, long long ignore_index):
     cdef ndarray target = as_array(given, "target")
     cdef int kind = cnp.PyArray_TYPE(target)
-    rows = row_shape(logits, axes, False)
     if cnp.PyArray_SAMESHAPE(target, logits):
         if cnp.PyTypeNum_ISINTEGER(kind) or cnp.PyTypeNum_ISBOOL(kind):
             raise TypeError(f"target of the shape of logits must be floating point, soft labels; got {target.dtype}: "
                             "write target.argmax(axis) for class indices, target.astype(logits.dtype) for soft labels")
         return as_kernel_type(target, kernel_type_of(logits), "target")
-    if shape_of(target) != rows:
-        raise ValueError(f"target must have shape {rows}, that of logits without axis, for class indices, "
-                         f"or that of logits, {shape_of(logits)}, for soft labels; got {shape_of(target)}")
+    if not has_row_shape(target, logits, axes, False):
+        raise ValueError(f"target must have shape {row_shape(logits, axes, False)}, that of logits without axis, "
+                         f"for class indices, or that of logits, {shape_of(logits)}, for soft labels; "
+                         f"got {shape_of(target)}")
     if not cnp.PyTypeNum_ISINTEGER(kind):
-        raise TypeError(f"target of shape {rows} must be class indices of an integer dtype; got {target.dtype}: "
-                        "write target.astype(np.int64) if its values are indices")
+        raise TypeError(f"target of shape {shape_of(target)} must be class indices of an integer dtype; "
+                        f"got {target.dtype}: write target.astype(np.int64) if its values are indices")
     if kind == cnp.NPY_ULONG or kind == cnp.NPY_ULONGLONG:
         check_unsigned(target, logits, axes, ignore_index)
     elif cnp.PyArray_ITEMSIZE(target) == 8 or kind == cnp.NPY_INT or (kind == cnp.NPY_LONG and sizeof(long) == 4):
@@ -68,12 +69,15 @@ cdef double scan(const sl_cross_entropy *job, ndarray logits, ndarray target, co
     raise_bad_target(bad, position, logits, axes, job.ignore_index)
 
 
-cdef int raise_bad_target(object value, object position, ndarray logits, const Axes *axes, long long ignore_index) except -1:
+cdef int raise_bad_target(object value, object position, ndarray logits, const Axes *axes,
+                          long long ignore_index) except -1:
     rows = row_shape(logits, axes, False)
     at = [int(i) for i in np.unravel_index(position, rows)] if rows else ""
-    raise IndexError(f"target{at} is {value}: it must be in [0, {class_count(logits, axes)}), a class of logits, or ignore_index {ignore_index}")
+    raise IndexError(f"target{at} is {value}: it must be in [0, {class_count(logits, axes)}), a class of logits, "
+                     f"or ignore_index {ignore_index}")
 
 
 # Of contiguous class weights.
 cdef double sum_weights(ndarray weight) noexcept:
-    return sl_sum_weights(cnp.PyArray_DATA(weight), cnp.PyArray_TYPE(weight) == cnp.NPY_DOUBLE, cnp.PyArray_SIZE(weight))
+    cdef bint is_double = cnp.PyArray_TYPE(weight) == cnp.NPY_DOUBLE
+    return sl_sum_weights(cnp.PyArray_DATA(weight), is_double, cnp.PyArray_SIZE(weight))

@@ -1,7 +1,6 @@
 """The elementwise routines as NumPy ufuncs: what the functions of the same names fall back to."""
 
 cimport numpy as cnp
-from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint16_t
 
 from simdloss.ops cimport sl_float_to_half, sl_half_to_float
@@ -71,8 +70,8 @@ cdef void *data[4][3]
 
 cdef object new_ufunc(Routine routine, int outputs, char *types, const char *name, const char *doc):
     data[<int> routine][:] = [<void *> <size_t> routine, <void *> <size_t> routine, <void *> <size_t> routine]
-    return cnp.PyUFunc_FromFuncAndData(loops, data[<int> routine], types, 3, 1, outputs, cnp.PyUFunc_None, <char *> name,
-                                       <char *> doc, 0)
+    return cnp.PyUFunc_FromFuncAndData(loops, data[<int> routine], types, 3, 1, outputs, cnp.PyUFunc_None,
+                                       <char *> name, <char *> doc, 0)
 
 
 sigmoid = new_ufunc(SIGMOID, 1, types_1_1, "sigmoid", "1 / (1 + exp(-x)), element-wise; see simdloss.sigmoid.")

@@ -51,8 +51,8 @@ def softplus(
 def log_sigmoid_and_grad(
     x: ArrayLike,
     /,
+    *outs: NDArray[Any] | None,
     out: _OutPair = None,
-    *,
     where: ArrayLike = True,
     casting: _Casting = "same_kind",
     order: _Order = "K",
