@@ -1,4 +1,4 @@
-/* Written by csrc/tools/derive_constants.py; do not edit. Coefficient lists run from the highest power down. */
+/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients run from the highest power down. */
 #if DTYPE == 32
 #define LOG2E 0x1.7154760000000p+0f /* 1.442695 */
 #define LN2_HI 0x1.62e4300000000p-1f /* 0.69314718 */

@@ -44,7 +44,9 @@ def fit(f, low, high, degree, bits, weight):
     coefficients = []
     for k in range(degree + 1):
         known = coefficients[::-1] or [mpf(0)]
-        rest = least_squares(lambda x: f(x) - mp.polyval(known, x), low, high, range(k, degree + 1), weight)
+        rest = least_squares(
+            lambda x, known=known: f(x) - mp.polyval(known, x), low, high, range(k, degree + 1), weight
+        )
         coefficients.append(rounded(rest[0], bits))
     grid = [low + (high - low) * (mpf(k) + 0.5) / 1000 for k in range(1000)]
     error = max(abs(f(x) - mp.polyval(coefficients[::-1], x)) * weight(x) for x in grid)
@@ -72,8 +74,10 @@ def define(name, x, bits):
 
 
 def polynomial(name, meaning, f, low, high, degree, bits, weight):
-    """One #define of a coefficient list, highest first, with the absolute error it leaves in the result, where it is used
-    times weight(x)."""
+    """One #define of a coefficient list, highest first.
+
+    The error beside it is absolute and in the result, where the polynomial is used times weight(x).
+    """
     coefficients, error = fit(f, low, high, degree, bits, weight)
     bound = mp.nstr(mp.log(error, 2), 4)
     body = ", ".join(c_number(c, bits) for c in coefficients[::-1])
@@ -90,47 +94,77 @@ def dtype_constants(dtype):
     first = rounded(ln2, short)
     second = rounded(ln2 - first, short)
     degree = {32: (4, 3), 64: (9, 9)}[dtype]
-    return "\n".join([
-        define("LOG2E", rounded(1 / ln2, bits), bits),
-        define("LN2_HI", high, bits),
-        define("LN2_LO", rounded(ln2 - high, bits), bits),
-        define("LN2_SPLIT_1", first, bits),
-        define("LN2_SPLIT_2", second, bits),
-        define("LN2_SPLIT_3", rounded(ln2 - first - second, bits), bits),
-        polynomial("EXP_REST", "(exp(r) - 1 - r)/r^2, |r| <= ln(2)/2", exp_rest, -half, half, degree[0], bits,
-                   lambda r: r**2),
-        polynomial("ATANH_REST", "2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3", atanh_rest, mpf(0), mpf(1) / 9, degree[1],
-                   bits, lambda w: w**1.5),
-    ])
+    return "\n".join(
+        [
+            define("LOG2E", rounded(1 / ln2, bits), bits),
+            define("LN2_HI", high, bits),
+            define("LN2_LO", rounded(ln2 - high, bits), bits),
+            define("LN2_SPLIT_1", first, bits),
+            define("LN2_SPLIT_2", second, bits),
+            define("LN2_SPLIT_3", rounded(ln2 - first - second, bits), bits),
+            polynomial(
+                "EXP_REST",
+                "(exp(r) - 1 - r)/r^2, |r| <= ln(2)/2",
+                exp_rest,
+                -half,
+                half,
+                degree[0],
+                bits,
+                lambda r: r**2,
+            ),
+            polynomial(
+                "ATANH_REST",
+                "2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3",
+                atanh_rest,
+                mpf(0),
+                mpf(1) / 9,
+                degree[1],
+                bits,
+                lambda w: w**1.5,
+            ),
+        ]
+    )
 
 
 def row_constants():
     ln2 = mp.ln(2)
     half = ln2 / 2 * (1 + mpf(2) ** -20)
     high = rounded(ln2, 40)
-    return "\n".join([
-        define("ROW_LOG2E", rounded(1 / ln2, 53), 53),
-        define("ROW_LN2", rounded(ln2, 53), 53),
-        polynomial("ROW_EXP", "exp(r), |r| <= ln(2)/2", mp.exp, -half, half, 9, 53, lambda r: mpf(1)),
-        define("ROW_LN2_HI", high, 53),
-        define("ROW_LN2_LO", rounded(ln2 - high, 53), 53),
-        polynomial("ROW_ATANH_REST", "2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5", atanh_rest, mpf(0), mpf(1) / 25, 6, 53,
-                   lambda w: w**1.5),
-    ])
+    return "\n".join(
+        [
+            define("ROW_LOG2E", rounded(1 / ln2, 53), 53),
+            define("ROW_LN2", rounded(ln2, 53), 53),
+            polynomial("ROW_EXP", "exp(r), |r| <= ln(2)/2", mp.exp, -half, half, 9, 53, lambda r: mpf(1)),
+            define("ROW_LN2_HI", high, 53),
+            define("ROW_LN2_LO", rounded(ln2 - high, 53), 53),
+            polynomial(
+                "ROW_ATANH_REST",
+                "2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5",
+                atanh_rest,
+                mpf(0),
+                mpf(1) / 25,
+                6,
+                53,
+                lambda w: w**1.5,
+            ),
+        ]
+    )
 
 
 def header():
-    return "\n".join([
-        "/* Written by csrc/tools/derive_constants.py; do not edit. Coefficient lists run from the highest power down. */",
-        "#if DTYPE == 32",
-        dtype_constants(32),
-        "#else",
-        dtype_constants(64),
-        "#endif",
-        "/* The last step of a row, in float64 for both dtypes (rowlog.h). */",
-        row_constants(),
-        "",
-    ])
+    return "\n".join(
+        [
+            "/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients run from the highest power down. */",
+            "#if DTYPE == 32",
+            dtype_constants(32),
+            "#else",
+            dtype_constants(64),
+            "#endif",
+            "/* The last step of a row, in float64 for both dtypes (rowlog.h). */",
+            row_constants(),
+            "",
+        ]
+    )
 
 
 def main():
