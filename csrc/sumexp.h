@@ -30,7 +30,7 @@ typedef struct {
     double total[LANES], total_l[LANES];       /* S' of the tiles so far, high and low part */
     double top[LANES], top_l[LANES];           /* e_m, likewise */
     double powers[LANES], linear[LANES], higher[LANES]; /* this tile: sums of 2^(n-k+BIAS) times 1, r and u */
-    T start[LANES];                            /* float64: where sums of powers start, above every term of the tile */
+    T start[LANES];                            /* where sums of powers start, above every term of the tile */
 } sums;
 
 /* A single column is its own base, so that its softmax is 1 and not nearly 1. */
@@ -186,16 +186,15 @@ ALWAYS_INLINE void sum_step(lane_sums *a, const T *x, T *e, size_t n, int mode)
     if (mode & LEAVE_TOP)
         scale = vf_drop(top, scale);
     vf powers = vf_add(a->powers, scale);
-    if (DTYPE == 64) /* `powers` is larger than any term from the start, so this is exactly what the addition lost */
-        a->lost = vf_add(a->lost, vf_sub(scale, vf_sub(powers, a->powers)));
+    /* `powers` is larger than any term from the start, so this is exactly what the addition lost. */
+    a->lost = vf_add(a->lost, vf_sub(scale, vf_sub(powers, a->powers)));
     a->powers = powers;
     a->linear = vf_fma(scale, p.r, a->linear);
     a->higher = vf_fma(scale, p.u, a->higher);
 }
 
 /* Adds steps [first, last) of a tile to the lanes' sums, and the last partial one where `part`. Sixteen terms go into a lane
-   of T before it is folded: powers of two add up exactly unless they are very unequal, the others are small and r has both
-   signs. In float64, which has no wider type to fold into, what the powers lose is kept. */
+   of T before it is folded into double: what the powers of two lose is kept, the others are small and r has both signs. */
 ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last, int part, const T *top, T *count, int mode)
 {
     enum { FOLD = 16 };
@@ -208,7 +207,7 @@ ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last,
         const T *p = x.p + (ptrdiff_t)first * x.step + c;
         T *q = mode & STORE ? e.p + (ptrdiff_t)first * e.step + c : NULL;
         size_t i = first;
-        vf start = DTYPE == 64 ? vf_load(s->start + c) : zero;
+        vf start = vf_load(s->start + c);
         do {
             a.powers = start;
             size_t stop = min_size(last, i + FOLD);
@@ -333,8 +332,7 @@ static void sums_add_tile(sums *s, int across, tile x, tile e, const T *m, int m
     memset(s->powers, 0, sizeof s->powers);
     memset(s->linear, 0, sizeof s->linear);
     memset(s->higher, 0, sizeof s->higher);
-    if (DTYPE == 64)
-        powers_start(s, m);
+    powers_start(s, m);
     if (fresh)
         add_with_new_top(s, across, x, e, m, top, mode);
     else

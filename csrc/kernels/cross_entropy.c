@@ -241,15 +241,18 @@ static void target_gradient(const work *k, batch *b, const row_result *r)
 static void cross_entropy_batch(work *k, sl_cross_entropy *a, batch *b, size_t first)
 {
     row_result r[LANES];
-    double loss[LANES], lse[LANES], factor[LANES], factor_l[LANES];
+    double loss[LANES], lse[LANES], smaller[LANES], factor[LANES], factor_l[LANES];
     int wanted = a->grad.p != NULL;
     k->soft = rows_at(b->plan, &a->soft, first, b->n);
     read_targets(k, b, first);
     batch_sum(b, wanted ? STORE : 0, k->dense ? add_labels : NULL, k);
     batch_log(b);
-    for (size_t i = 0; i < b->n; i++)
-        loss[i] = k->ignored[i] ? INFINITY : k->dense ? logsumexp_of(b, i) : (b->max[i] - k->x_target[i]) + b->log[i];
-    batch_refine(b, loss);
+    for (size_t i = 0; i < b->n; i++) {
+        lse[i] = a->lse.p || k->dense ? fabs(logsumexp_of(b, i)) : INFINITY;
+        loss[i] = k->ignored[i] || k->dense ? INFINITY : (b->max[i] - k->x_target[i]) + b->log[i];
+        smaller[i] = lse[i] < loss[i] ? lse[i] : loss[i];
+    }
+    batch_refine(b, smaller);
     for (size_t i = 0; i < b->n; i++) {
         r[i] = finish_row(k, b, i);
         loss[i] = r[i].loss;
