@@ -1,7 +1,8 @@
-/* The last step of a row, in float64 for both dtypes: logarithms of the sums of exponentials.
+/* The arithmetic of whole rows, in float64 for both dtypes: logarithms of sums of exponentials, and exponentials that stand
+   for a row.
 
    Branch-free scalar C over the rows of a batch, which the compiler turns into vector code; the same operations in
-   the same order give the same bytes however wide that code is. Right to 0.01 ULP of a float64 before the caller rounds. */
+   the same order give the same bytes however wide that code is. */
 #ifndef SL_ROWLOG_H
 #define SL_ROWLOG_H
 
@@ -42,7 +43,7 @@ static inline double polynomial_9(double x, double c9, double c8, double c7, dou
     return polynomial_3(x, polynomial_6(x, c9, c8, c7, c6, c5, c4, c3), c2, c1, c0);
 }
 
-/* log(1 + x + x_l) for x > -1 as high + low: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
+/* log(1 + x + x_l) for x > -1 as high + low, right to 0.01 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
    No step cancels: for x < 1/2, k is 0 and f is x. */
 static inline void log1p_parts(double x, double x_l, double *high, double *low)
 {
@@ -62,6 +63,15 @@ static inline void log1p_parts(double x, double x_l, double *high, double *low)
     double whole = k * ROW_LN2_HI, sum = whole + 2 * s;
     *high = sum;
     *low = ((whole - sum) + 2 * s) + (k * ROW_LN2_LO + (2 * rest + w * s * p));
+}
+
+/* 2^bias e^z for z <= 1, right to 2^-45; what lies below 2^least is raised to it. NaN stays. */
+static inline double scaled_exp(double z, int bias, int least)
+{
+    const double round = 0x1.8p52, lowest = (least - bias) * ROW_LN2;
+    z = z < lowest ? lowest : z;
+    double t = z * ROW_LOG2E + round, n = t - round, r = multiply_add(-n, ROW_LN2, z);
+    return polynomial_9(r, ROW_EXP) * bits_to_double((double_to_bits(t) << 52) + ((uint64_t)(1023 + bias) << 52));
 }
 
 /* numerator/denominator, each as high + low part, as high + low part. */

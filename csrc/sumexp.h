@@ -11,6 +11,7 @@
 #ifndef SL_SUMEXP_H
 #define SL_SUMEXP_H
 
+#include "rowlog.h"
 #include "tile.h"
 #include "vmath.h"
 
@@ -251,6 +252,19 @@ static inline void exp_of_max(const sums *s, const T *m, T *high, T *low)
     }
 }
 
+/* The same as far as double goes. Its error is that of the whole row and not averaged: in float32 it is taken in double. */
+static inline void precise_exp_of_max(const sums *s, const T *m, double *high, double *low)
+{
+    T h[LANES], l[LANES];
+    if (DTYPE == 64)
+        exp_of_max(s, m, h, l);
+    for (int i = 0; i < LANES; i++) {
+        double k = (double)ROUND + BIAS - (double)s->round[i], z = (double)m[i] - (double)s->base[i];
+        high[i] = DTYPE == 64 ? (double)h[i] : scaled_exp((m[i] == s->base[i] ? 0 : z) - k * ROW_LN2, BIAS, LEAST);
+        low[i] = DTYPE == 64 ? (double)l[i] : 0;
+    }
+}
+
 /* A power of two of 4 to 8 times the largest term; subtracting it again is exact. */
 static inline void powers_start(sums *s, const T *m)
 {
@@ -270,8 +284,9 @@ static inline void powers_start(sums *s, const T *m)
    occurs it is counted. Along a row all lanes have one maximum and it stands for the row, so lane 0 keeps the account. */
 static void add_with_new_top(sums *s, int across, tile x, tile e, const T *m, const T *top, int mode)
 {
-    T high[LANES], low[LANES], count[LANES];
-    exp_of_max(s, m, high, low);
+    double high[LANES], low[LANES];
+    T count[LANES];
+    precise_exp_of_max(s, m, high, low);
     int whole = across || m[0] == (T)INFINITY;
     size_t from = whole ? 0 : step_of(x, m[0]), to = whole ? x.full : min_size(from + 1, x.full);
     int part = whole || from == x.full;
@@ -289,11 +304,11 @@ static void add_with_new_top(sums *s, int across, tile x, tile e, const T *m, co
     }
     for (int l = 0; l < LANES; l++) {
         int fresh = top[l] == top[l];
-        double others = across || l == 0 ? (double)count[l] - 1 : 0, h = (double)high[l], h_l = (double)low[l];
-        s->powers[l] += fresh ? others * h + (across ? s->top[l] : 0) : 0;
-        s->higher[l] += fresh ? others * h_l + (across ? s->top_l[l] : 0) : 0;
-        s->top[l] = fresh ? h : s->top[l];
-        s->top_l[l] = fresh ? h_l : s->top_l[l];
+        double others = across || l == 0 ? (double)count[l] - 1 : 0;
+        s->powers[l] += fresh ? others * high[l] + (across ? s->top[l] : 0) : 0;
+        s->higher[l] += fresh ? others * low[l] + (across ? s->top_l[l] : 0) : 0;
+        s->top[l] = fresh ? high[l] : s->top[l];
+        s->top_l[l] = fresh ? low[l] : s->top_l[l];
     }
 }
 

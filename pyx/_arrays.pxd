@@ -17,7 +17,7 @@ ctypedef struct Axes:
 cdef ndarray as_array(object given, str name)
 cdef int check_real(ndarray a, str name) except -1
 cdef ndarray as_real(object given, str name)
-cdef int kernel_type_of(ndarray a)
+cdef int kernel_type_of(ndarray a) noexcept
 cdef ndarray cast(ndarray a, int type_num)
 cdef ndarray as_kernel_type(object given, int kernel_type, str name)
 
@@ -37,14 +37,14 @@ cdef ndarray out_rows(object out, str name, ndarray x, const Axes *axes, bint ke
 cdef object or_scalar(ndarray a)
 
 # Shared memory.
-cdef bint overlap(ndarray a, ndarray b)
+cdef bint overlap(ndarray a, ndarray b) noexcept
 cdef ndarray apart(ndarray a, ndarray out)
 cdef ndarray apart_or_same(ndarray a, ndarray out)
 cdef int check_apart(ndarray a, str a_name, ndarray b, str b_name) except -1
 
 # Kernel operands: first each is laid over the axes as they are, absent where its array is None; then make_shape() sorts
 # and merges the dimensions of all.
-cdef void lay(sl_array *to, ndarray a)
-cdef void lay_rows(sl_array *to, ndarray a, const Axes *axes, bint keepdims)
-cdef void lay_nothing(sl_array *to)
-cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **operands, int n, bint sort)
+cdef void lay(sl_array *to, ndarray a) noexcept
+cdef void lay_rows(sl_array *to, ndarray a, const Axes *axes, bint keepdims) noexcept
+cdef void lay_nothing(sl_array *to) noexcept
+cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **operands, int n, bint sort) noexcept

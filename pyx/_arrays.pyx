@@ -53,7 +53,7 @@ cdef ndarray as_real(object given, str name):
     return <ndarray> cnp.PyArray_Cast(a, cnp.NPY_DOUBLE)
 
 
-cdef int kernel_type_of(ndarray a):
+cdef int kernel_type_of(ndarray a) noexcept:
     return cnp.NPY_DOUBLE if cnp.PyArray_TYPE(a) == cnp.NPY_DOUBLE else cnp.NPY_FLOAT
 
 
@@ -211,7 +211,7 @@ cdef object or_scalar(ndarray a):
 
 # --- Shared memory ---
 
-cdef void extent(ndarray a, char **low, char **high):
+cdef void extent(ndarray a, char **low, char **high) noexcept:
     cdef int i
     cdef npy_intp span
     low[0] = cnp.PyArray_BYTES(a)
@@ -225,7 +225,7 @@ cdef void extent(ndarray a, char **low, char **high):
 
 
 # Whether the memory between the first and the last byte of each has bytes in common.
-cdef bint overlap(ndarray a, ndarray b):
+cdef bint overlap(ndarray a, ndarray b) noexcept:
     cdef char *a_low = NULL
     cdef char *a_high = NULL
     cdef char *b_low = NULL
@@ -237,10 +237,10 @@ cdef bint overlap(ndarray a, ndarray b):
     return a_low < b_high and b_low < a_high
 
 
-cdef bint same(ndarray a, ndarray b):
+cdef bint same(ndarray a, ndarray b) noexcept:
     cdef int i
     if (cnp.PyArray_DATA(a) != cnp.PyArray_DATA(b) or cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(b)
-            or not cnp.PyArray_SAMESHAPE(a, b)):
+            or cnp.PyArray_ISNOTSWAPPED(a) != cnp.PyArray_ISNOTSWAPPED(b) or not cnp.PyArray_SAMESHAPE(a, b)):
         return False
     for i in range(cnp.PyArray_NDIM(a)):
         if cnp.PyArray_DIM(a, i) > 1 and cnp.PyArray_STRIDE(a, i) != cnp.PyArray_STRIDE(b, i):
@@ -269,7 +269,7 @@ cdef int check_apart(ndarray a, str a_name, ndarray b, str b_name) except -1:
 
 # --- Operands of kernels ---
 
-cdef int storage_of(ndarray a):
+cdef int storage_of(ndarray a) noexcept:
     cdef int kind = cnp.PyArray_TYPE(a)
     cdef int storage = 0 if cnp.PyArray_ISNOTSWAPPED(a) else SL_SWAPPED
     if kind == cnp.NPY_FLOAT16:
@@ -279,12 +279,12 @@ cdef int storage_of(ndarray a):
     return storage
 
 
-cdef void lay_nothing(sl_array *to):
+cdef void lay_nothing(sl_array *to) noexcept:
     to.p = NULL
 
 
 # Until make_shape(), row[i] is the stride along axis i, reduced or not.
-cdef void lay(sl_array *to, ndarray a):
+cdef void lay(sl_array *to, ndarray a) noexcept:
     cdef int i
     if a is None:
         lay_nothing(to)
@@ -295,7 +295,7 @@ cdef void lay(sl_array *to, ndarray a):
         to.row[i] = cnp.PyArray_STRIDE(a, i)
 
 
-cdef void lay_rows(sl_array *to, ndarray a, const Axes *axes, bint keepdims):
+cdef void lay_rows(sl_array *to, ndarray a, const Axes *axes, bint keepdims) noexcept:
     cdef int i, k = 0
     if a is None:
         lay_nothing(to)
@@ -324,7 +324,7 @@ cdef int insert_by_stride(int *order, int n, int axis, const npy_intp *strides) 
 # The shape of x as a kernel walks it, and every operand's strides along its dimensions. With `sort`, rows and columns
 # go in the order of x's memory and neighbouring dimensions become one wherever all operands allow it; without, the rows
 # are numbered as C orders them.
-cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **operands, int n, bint sort):
+cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **operands, int n, bint sort) noexcept:
     cdef int rows[SL_MAX_DIMS]
     cdef int cols[SL_MAX_DIMS]
     cdef npy_intp strides[SL_MAX_DIMS]

@@ -255,6 +255,8 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
     cdef cnp.PyArray_Descr *types[OPERANDS]
     cdef int place[OPERANDS]
     cdef int i, n = 0, kernel_type = kernel_type_of(x)
+    cdef IterNext next_run
+    cdef fenv_t environment
     cdef cnp.dtype descr = cnp.PyArray_DescrFromType(kernel_type)
     all[:] = [<PyObject *> x, <PyObject *> y, <PyObject *> w, <PyObject *> q, <PyObject *> loss, <PyObject *> grad]
     for i in range(OPERANDS):
@@ -265,25 +267,21 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
             types[n] = <cnp.PyArray_Descr *> descr
             flags[n] = INPUT if i < INPUTS else OUTPUT
             n += 1
+
+    # The iterator's casts between floating-point types leave flags, the kernels none.
+    fegetenv(&environment)
     cdef cnp.NpyIter *iterator = NpyIter_MultiNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags,
                                                   types)
     try:
         if cnp.NpyIter_GetIterSize(iterator) > 0:
-            run_iterator(job, iterator, NpyIter_GetIterNext(iterator, NULL), place, kernel_type)
+            next_run = NpyIter_GetIterNext(iterator, NULL)
+            with nogil:
+                run_all(job, iterator, next_run, place, kernel_type)
     finally:
         # Also writes back what was computed in temporaries.
         cnp.NpyIter_Deallocate(iterator)
-    return 0
-
-
-cdef void run_iterator(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext next_run, const int *place,
-                       int kernel_type) noexcept:
-    cdef fenv_t environment
-    with nogil:
-        # The iterator's casts between floating-point types leave flags, the kernels none.
-        fegetenv(&environment)
-        run_all(job, iterator, next_run, place, kernel_type)
         fesetenv(&environment)
+    return 0
 
 
 cdef void run_all(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext next_run, const int *place,

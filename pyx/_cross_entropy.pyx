@@ -267,7 +267,7 @@ cdef int make_outputs(_Operands o, const Axes *axes, bint with_loss, object out,
     return 0
 
 
-cdef void lay_operands(sl_cross_entropy *job, sl_shape *shape, _Operands o, const Axes *axes):
+cdef void lay_operands(sl_cross_entropy *job, sl_shape *shape, _Operands o, const Axes *axes) noexcept:
     cdef sl_array **all = [&job.logits, &job.target, &job.soft, &job.sample_weight, &job.loss, &job.lse, &job.grad]
     cdef int i
     lay(&job.logits, o.logits)
