@@ -90,16 +90,16 @@ static size_t lanes_in_step(tile t, size_t i, int c)
     return lanes > (size_t)c ? min_size(lanes - (size_t)c, VL) : 0;
 }
 
-/* The lanes' sums of q_j (highest - x_j) and q_j over a tile, four terms in T before each addition in double: W multiplies
-   the whole gradient. A zero q at an infinite logit adds nothing; lanes past the end of a row have no label. */
+/* The lanes' sums of q_j (highest - x_j) and q_j over a tile. W, the sum of q, multiplies the whole gradient, so what its
+   additions lose is kept. A zero q at an infinite logit adds nothing; lanes past the end of a row have no label. */
 static void tile_labels(const work *k, const label_tile *t, tile x, const T *reference, double *gap, double *mass)
 {
     enum { FOLD = 4 };
     size_t steps = x.full + (x.part != 0);
     for (int c = 0; c < LANES; c += VL) {
-        vf highest = vf_load(reference + c), zero = vf_set(0);
+        vf highest = vf_load(reference + c), zero = vf_set(0), masses = zero, lost = zero;
         for (size_t i = 0; i < steps;) {
-            vf gaps = zero, masses = zero;
+            vf gaps = zero;
             for (size_t stop = min_size(steps, i + FOLD); i < stop; i++) {
                 size_t n = lanes_in_step(x, i, c);
                 if (!n)
@@ -108,11 +108,15 @@ static void tile_labels(const work *k, const label_tile *t, tile x, const T *ref
                 if (n < VL)
                     q = vf_load_n((const T *)&q, n, zero);
                 gaps = vf_fma(q, vf_drop(vf_eq(q, zero), vf_sub(highest, v)), gaps);
-                masses = vf_add(masses, q);
+                vf sum = vf_add(masses, q), q_in_sum = vf_sub(sum, masses);
+                vf rounded = vf_add(vf_sub(masses, vf_sub(sum, q_in_sum)), vf_sub(q, q_in_sum));
+                lost = vf_add(lost, rounded);
+                masses = sum;
             }
             vf_accumulate(gap + c, gaps);
-            vf_accumulate(mass + c, masses);
         }
+        vf_accumulate(mass + c, masses);
+        vf_accumulate(mass + LANES + c, lost);
     }
 }
 
@@ -122,7 +126,7 @@ static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x
     work *k = context;
     size_t rows = b->plan->across ? LANES : 1;
     T reference[LANES];
-    double gap[LANES] = {0}, mass[LANES] = {0};
+    double gap[LANES] = {0}, mass[2 * LANES] = {0}; /* mass: sums, then what they lost */
     label_tile t = labels_of(k, b, row, chunk);
     for (size_t i = row; i < row + rows; i++) {
         double largest = isfinite(m[i - row]) ? (double)m[i - row] : 0;
@@ -140,6 +144,7 @@ static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x
     for (size_t l = 0; l < LANES; l++) {
         sl_sum_add(&k->gap[b->plan->across ? l : row], gap[l]);
         sl_sum_add(&k->mass[b->plan->across ? l : row], mass[l]);
+        sl_sum_add(&k->mass[b->plan->across ? l : row], mass[LANES + l]);
     }
 }
 

@@ -1,0 +1,99 @@
+"""Every routine in a wider type: float64 for float32 results, long double for float64 ones.
+
+These are the formulas that have no cancellation, written for plainness and never timed. Each takes the inputs by the
+names that `data.py` gives them, already in the wider type, and returns the results in the order of the routine.
+"""
+
+import numpy as np
+
+from .ulp import Exact
+
+WIDER = {np.dtype(np.float32): np.dtype(np.float64), np.dtype(np.float64): np.dtype(np.longdouble)}
+
+
+def sigmoid(x):
+    """Return 1 / (1 + exp(-x))."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def softplus(x):
+    """Return log(1 + exp(x))."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def log_sigmoid(x):
+    """Return log(1 / (1 + exp(-x)))."""
+    return -softplus(-x)
+
+
+def log_sigmoid_and_grad(x):
+    """Return the log-sigmoid and its derivative sigmoid(-x)."""
+    return log_sigmoid(x), sigmoid(-x)
+
+
+def binary_cross_entropy_with_logits(x, target):
+    """Return the mean of the binary cross-entropies."""
+    return np.mean((1 - target) * softplus(x) + target * softplus(-x))
+
+
+def binary_cross_entropy_with_logits_and_grad(x, target):
+    """Return that mean and its gradient."""
+    grad = (1 - target) * sigmoid(x) - target * sigmoid(-x)
+    return binary_cross_entropy_with_logits(x, target), grad / x.size
+
+
+class _Rows:
+    """A log-sum-exp over `axis` in parts, the maximum's own term kept apart: near-zero losses are right so."""
+
+    def __init__(self, x, axis=-1):
+        self.top = x.max(axis=axis, keepdims=True)
+        exp = np.exp(x - self.top)
+        self.softmax = exp / exp.sum(axis=axis, keepdims=True)
+        np.put_along_axis(exp, x.argmax(axis=axis, keepdims=True), 0, axis=axis)
+        self.log1p_others = np.log1p(exp.sum(axis=axis, keepdims=True))
+        self.log_softmax = (x - self.top) - self.log1p_others
+
+
+def logsumexp(x):
+    """Return log(sum(exp(x)))."""
+    parts = _Rows(x)
+    return (parts.top + parts.log1p_others).squeeze(-1)
+
+
+def logsumexp_and_grad(x):
+    """Return the log-sum-exp and its gradient, the softmax."""
+    return logsumexp(x), softmax(x)
+
+
+def softmax(x):
+    """Return exp(x) / sum(exp(x))."""
+    return _Rows(x).softmax
+
+
+def log_softmax(x):
+    """Return x - log(sum(exp(x)))."""
+    return _Rows(x).log_softmax
+
+
+def cross_entropy(x, target, axis=-1):
+    """Return the mean cross-entropy of class indices."""
+    return -np.mean(np.take_along_axis(_Rows(x, axis).log_softmax, np.expand_dims(target, axis), axis))
+
+
+def cross_entropy_and_grad(x, target, axis=-1):
+    """Return that mean and its gradient."""
+    grad = _Rows(x, axis).softmax
+    chosen = np.expand_dims(target, axis)
+    # softmax - 1 at the target would cancel where the row is confident.
+    np.put_along_axis(grad, chosen, 0, axis)
+    np.put_along_axis(grad, chosen, -grad.sum(axis=axis, keepdims=True), axis)
+    return cross_entropy(x, target, axis), grad / target.size
+
+
+def cross_entropy_and_grad_of_soft_labels(x, target):
+    """Return the mean cross-entropy of class probabilities, rounded and so not quite of sum 1, and its gradient."""
+    parts = _Rows(x)
+    loss = -np.mean((target * parts.log_softmax).sum(axis=-1))
+    share = target.sum(axis=-1, keepdims=True) * parts.softmax
+    return loss, Exact((share - target) / len(x), np.maximum(share, target) / len(x))

@@ -1,0 +1,127 @@
+"""Nothing of the logits' size is made but the gradient, whatever the layout; and arrays may be very large."""
+
+import ctypes
+import math
+import mmap
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+from layouts import LAYOUTS
+
+import simdloss
+
+ROWS, CLASSES = 4000, 500
+SIZE = ROWS * CLASSES
+SMALL = 400_000  # bytes: a bounded scratch, or one number per row; the logits take twenty times as much
+
+
+def peak(call):
+    """Bytes that one call holds at its worst, beyond what was there before."""
+    call()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        kept = call()  # noqa: F841 - the results count as well
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def calls(x, out):
+    target = np.arange(ROWS) % CLASSES
+    soft = np.broadcast_to(np.float32(1 / CLASSES), x.shape)
+    return {
+        "logsumexp": lambda: simdloss.logsumexp(x, axis=-1),
+        "logsumexp_all": lambda: simdloss.logsumexp(x),
+        "softmax": lambda: simdloss.softmax(x, out=out),
+        "log_softmax": lambda: simdloss.log_softmax(x, out=out),
+        "softmax_all": lambda: simdloss.softmax(x, axis=None, out=out),
+        "cross_entropy": lambda: simdloss.cross_entropy(x, target),
+        "cross_entropy.soft": lambda: simdloss.cross_entropy(x, soft),
+        "cross_entropy_and_grad": lambda: simdloss.cross_entropy_and_grad(x, target, grad_out=out),
+        "cross_entropy_and_grad.options": lambda: simdloss.cross_entropy_and_grad(
+            x, target, grad_out=out, label_smoothing=0.1, weight=np.ones(CLASSES, x.dtype), reduction="none"
+        ),
+        "sigmoid": lambda: simdloss.sigmoid(x, out=out),
+        "binary_cross_entropy": lambda: simdloss.binary_cross_entropy_with_logits(x, soft),
+        "binary_cross_entropy_and_grad": lambda: simdloss.binary_cross_entropy_with_logits_and_grad(
+            x, soft, grad_out=out
+        ),
+    }
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", calls(np.zeros((ROWS, 1)), None))
+def test_no_copy_of_the_logits(isa, name, layout):
+    x = LAYOUTS[layout](np.zeros((ROWS, CLASSES), np.float32))
+    assert peak(calls(x, np.empty_like(x, dtype=np.float32))[name]) < SMALL
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_gradient_is_the_only_allocation(isa, kind):
+    x, target = np.zeros((ROWS, CLASSES), kind), np.zeros(ROWS, int)
+    for function in (
+        lambda: simdloss.cross_entropy_and_grad(x, target),
+        lambda: simdloss.logsumexp_and_grad(x),
+        lambda: simdloss.softmax(x),
+        lambda: simdloss.binary_cross_entropy_with_logits_and_grad(x, x),
+        lambda: simdloss.log_sigmoid(x),
+    ):
+        assert peak(function) < x.nbytes + SMALL
+
+
+@pytest.mark.parametrize("kind", ["i4", ">i8", "u1"])
+def test_targets_without_a_copy_of_the_logits(kind):
+    x, target = np.zeros((ROWS, CLASSES), np.float32), np.zeros(ROWS, kind)
+    assert peak(lambda: simdloss.cross_entropy(x, target)) < SMALL
+
+
+class Repeated:
+    """A very large array over a small memory: the same pages mapped again and again, one behind the other."""
+
+    BLOCK = 2**26
+    MAP_SHARED, MAP_FIXED, MAP_NORESERVE = 0x01, 0x10, 0x4000
+
+    def __init__(self, count, dtype):
+        size = -(-count * np.dtype(dtype).itemsize // self.BLOCK) * self.BLOCK
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+        self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | self.MAP_NORESERVE)
+        begin = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        file = os.memfd_create("repeated")
+        os.ftruncate(file, self.BLOCK)
+        for offset in range(0, size, self.BLOCK):
+            flags = self.MAP_FIXED | self.MAP_SHARED
+            found = libc.mmap(begin + offset, self.BLOCK, mmap.PROT_READ | mmap.PROT_WRITE, flags, file, 0)
+            assert found == begin + offset, os.strerror(ctypes.get_errno())
+        os.close(file)
+        self.array = np.ndarray(count, dtype, self._map)
+        self.period = self.BLOCK // np.dtype(dtype).itemsize
+
+
+COUNT = 2**31 + 64 * 50257  # more elements than a signed 32-bit number counts
+
+
+def test_more_than_two_billion_elements():
+    """On the best instruction set alone: what could overflow are the lengths, which all of them share."""
+    x, out = Repeated(COUNT, np.float32), Repeated(COUNT, np.float32)
+    x.array[: x.period] = np.resize(np.linspace(-9, 9, 1001, dtype=np.float32), x.period)
+    want = simdloss.sigmoid(x.array[: x.period])
+    simdloss.sigmoid(x.array, out=out.array)
+    np.testing.assert_array_equal(out.array[: x.period], want)
+    assert simdloss.logsumexp(x.array) == pytest.approx(
+        math.log(COUNT / x.period) + float(simdloss.logsumexp(x.array[: x.period].astype(float))), rel=1e-6
+    )
+    rows = x.array[: COUNT // 50257 * 50257].reshape(-1, 50257)
+    target = np.zeros(len(rows), np.int32)
+    loss, grad = simdloss.cross_entropy_and_grad(
+        rows, target, reduction="none", grad_out=out.array[: rows.size].reshape(rows.shape)
+    )
+    last, last_grad = simdloss.cross_entropy_and_grad(rows[-1], 0, reduction="none")
+    assert loss[-1] == last
+    np.testing.assert_allclose(grad[-1], last_grad, rtol=1e-6)
+    mean = simdloss.cross_entropy(rows, target)
+    assert mean == pytest.approx(loss.mean(dtype=float), rel=1e-7)
