@@ -30,7 +30,8 @@ typedef struct {
     T floor[LANES], limit[LANES];              /* x - base is raised to floor; x above limit needs a new unit */
     double total[LANES], total_l[LANES];       /* S' of the tiles so far, high and low part */
     double top[LANES], top_l[LANES];           /* e_m, likewise */
-    double powers[LANES], linear[LANES], higher[LANES]; /* this tile: sums of 2^(n-k+BIAS) times 1, r and u */
+    /* this tile: sums of 2^(n-k+BIAS) times 1, r and u, and what the first of them lost */
+    double powers[LANES], linear[LANES], higher[LANES], lost[LANES];
     T start[LANES];                            /* where sums of powers start, above every term of the tile */
 } sums;
 
@@ -218,7 +219,8 @@ ALWAYS_INLINE void sum_steps(sums *s, tile x, tile e, size_t first, size_t last,
                 sum_step(&a, p, q, min_size(VL, x.part - (size_t)c), mode);
             vf_accumulate(s->powers + c, vf_sub(a.powers, start));
             vf_accumulate(s->linear + c, a.linear);
-            vf_accumulate(s->higher + c, vf_add(a.higher, a.lost));
+            vf_accumulate(s->higher + c, a.higher);
+            vf_accumulate(s->lost + c, a.lost);
             a.linear = a.higher = a.lost = zero;
         } while (i < last);
         if (mode & LEAVE_TOP)
@@ -347,17 +349,19 @@ static void sums_add_tile(sums *s, int across, tile x, tile e, const T *m, int m
     memset(s->powers, 0, sizeof s->powers);
     memset(s->linear, 0, sizeof s->linear);
     memset(s->higher, 0, sizeof s->higher);
+    memset(s->lost, 0, sizeof s->lost);
     powers_start(s, m);
     if (fresh)
         add_with_new_top(s, across, x, e, m, top, mode);
     else
         sum_range(s, x, e, 0, x.full, 1, NULL, NULL, mode);
     for (int l = 0; l < LANES; l++) {
-        double lost[3];
+        double lost[4];
         two_sum(s->total[l], s->powers[l], &s->total[l], &lost[0]);
-        two_sum(s->total[l], s->linear[l], &s->total[l], &lost[1]);
-        two_sum(s->total[l], s->higher[l], &s->total[l], &lost[2]);
-        s->total_l[l] += lost[0] + lost[1] + lost[2];
+        two_sum(s->total[l], s->lost[l], &s->total[l], &lost[1]);
+        two_sum(s->total[l], s->linear[l], &s->total[l], &lost[2]);
+        two_sum(s->total[l], s->higher[l], &s->total[l], &lost[3]);
+        s->total_l[l] += (lost[0] + lost[1]) + (lost[2] + lost[3]);
         s->max[l] = m[l] > s->max[l] ? m[l] : s->max[l];
     }
 }
