@@ -100,7 +100,7 @@ static void batch_sum_short(batch *b, int mode, tile_visitor *visit, void *conte
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 {
     const plan *p = b->plan;
-    if (DTYPE == 32 && p->shape->cols <= VERY_SHORT) {
+    if (DTYPE == 32 && VF_FUSED && p->shape->cols <= VERY_SHORT) {
         batch_sum_short(b, mode, visit, context);
         return;
     }
@@ -182,10 +182,11 @@ static double precise_ratio(batch *b, size_t row)
 
 /* Replaces S' by a sum in float64 where errors of single exponentials would show in `result`, the rows' logsumexp or loss.
    A term of the float32 sum is right to 2^-25.5, so log1p(S'/e^max) is right to that times S'/S; where S' is many times
-   e^max it has at least that many terms, whose errors are independent. The bound keeps them below 2^-5 ULP of the result. */
+   e^max it has at least that many terms, whose errors are independent. The bound keeps them below 2^-5 ULP of the result.
+   Without fma other errors are larger, and this one is left. */
 static inline void batch_refine(batch *b, const double *result)
 {
-    if (DTYPE != 32 || b->plan->shape->cols <= VERY_SHORT)
+    if (DTYPE != 32 || !VF_FUSED || b->plan->shape->cols <= VERY_SHORT)
         return;
     int any = 0;
     for (size_t i = 0; i < b->n; i++) {

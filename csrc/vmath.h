@@ -36,8 +36,8 @@ ALWAYS_INLINE vf v_polynomial(vf x, const T *c, int n)
 }
 #define V_POLYNOMIAL(x, ...) v_polynomial(x, (const T[]){__VA_ARGS__}, sizeof((T[]){__VA_ARGS__}) / sizeof(T))
 
-/* z = n ln 2 + r + rest. With fma the first step is exact (n LN2_HI and z share their last bit, and the difference is
-   short); without, the first two are, because the split constants leave room for n. */
+/* z = n ln 2 + r.h + r.l. With fma the first step is exact (n LN2_HI and z share their last bit, and the difference is
+   short); without, the first two are, because the split constants leave room for n, and r.l is let go. */
 ALWAYS_INLINE vf2 v_reduce(vf z, vf n)
 {
     if (VF_FUSED) {
@@ -45,8 +45,7 @@ ALWAYS_INLINE vf2 v_reduce(vf z, vf n)
         return (vf2){r, vf_fnma(n, vf_set(LN2_LO), vf_sub(d, r))};
     }
     vf d = vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1))), vf_mul(n, vf_set(LN2_SPLIT_2)));
-    vf last = vf_mul(n, vf_set(LN2_SPLIT_3)), r = vf_sub(d, last);
-    return (vf2){r, vf_sub(vf_sub(d, r), last)};
+    return (vf2){vf_fnma(n, vf_set(LN2_SPLIT_3), d), vf_set(0)};
 }
 
 /* The parts of e^z for |z| <= 1.1e4. `round` is ROUND plus any integer k: vf_pow2(t) is then 2^(n + k), so that a row's
@@ -56,6 +55,8 @@ ALWAYS_INLINE v_exp_t v_exp_parts(vf z, vf round)
     vf t = vf_fma(z, vf_set(LOG2E), round);
     vf2 r = v_reduce(z, vf_sub(t, round));
     vf q = V_POLYNOMIAL(r.h, EXP_REST);
+    if (!VF_FUSED)
+        return (v_exp_t){t, r.h, vf_mul(r.h, vf_mul(r.h, q))};
     return (v_exp_t){t, r.h, vf_fma(r.h, vf_fma(r.h, q, r.l), r.l)};
 }
 
@@ -87,7 +88,7 @@ enum { LIFT = 256 };
 /* e for |x| <= FAR. */
 ALWAYS_INLINE vf2 v_exp_minus_abs(vf x)
 {
-    v_exp_t p = v_exp_parts(vf_sub(vf_set(0), vf_abs(x)), vf_set(ROUND));
+    v_exp_t p = v_exp_parts(vf_minus_abs(x), vf_set(ROUND));
     vf scale = vf_pow2(p.t);
     vf2 e = v_exp_significand(p);
     return (vf2){vf_mul(e.h, scale), vf_mul(e.l, scale)};
@@ -96,7 +97,7 @@ ALWAYS_INLINE vf2 v_exp_minus_abs(vf x)
 /* e for any x, lifted where |x| > FAR. */
 ALWAYS_INLINE vf2 v_exp_minus_abs_lifted(vf x)
 {
-    vf z = vf_max(vf_set(LOWEST), vf_sub(vf_set(0), vf_abs(x))); /* NaN stays: it is the second operand */
+    vf z = vf_max(vf_set(LOWEST), vf_minus_abs(x)); /* NaN stays: it is the second operand */
     v_exp_t p = v_exp_parts(z, vf_set(ROUND));
     vf scale = vf_pow2(vf_add(p.t, vf_keep(vf_lt(z, vf_set(-FAR)), vf_set(LIFT))));
     vf2 e = v_exp_significand(p);
@@ -116,8 +117,8 @@ ALWAYS_INLINE vf v_round_far(vf2 a)
    1/(1 + e). The remainder is at most half an ULP, so a straight line within 6 % of 1/(1 + e) serves. */
 ALWAYS_INLINE vf2 v_over_one_plus(vf a, vf a_l, vf2 e)
 {
-    vf d = vf_add(vf_set(1), e.h), d_l = vf_add(vf_add(vf_sub(vf_set(1), d), e.h), e.l);
-    vf q = vf_div(a, d), rest = vf_fnma(q, d_l, a_l);
+    vf d = vf_add(vf_set(1), e.h), q = vf_div(a, d);
+    vf d_l = vf_add(vf_add(vf_sub(vf_set(1), d), e.h), e.l), rest = vf_fnma(q, d_l, a_l);
     if (VF_FUSED)
         rest = vf_add(rest, vf_fnma(q, d, a));
     return (vf2){q, vf_mul(rest, vf_fma(d, vf_set((T)(-8.0 / 17)), vf_set((T)(24.0 / 17))))};

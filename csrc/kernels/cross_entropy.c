@@ -187,23 +187,24 @@ static row_result finish_row(const work *k, const batch *b, size_t i)
 /* Whether one element is more than half of the row. */
 static inline int has_most(const batch *b, size_t i) { return b->top[i] > b->rest[i]; }
 
-/* g = e factor - scale q, and at an element that is most of its row scale (W - q) + below_top. */
+/* g = e factor - scale q, and at an element that is more than half of its row, which only the maximum can
+   be, scale (W - q) + below_top. */
 static void dense_gradient(work *k, batch *b, const row_result *r, const double *factor, const double *factor_l)
 {
-    double weight[LANES], scale[LANES], below_top[LANES], most[LANES];
-    T f[LANES], f_l[LANES], w[LANES], s[LANES], below[LANES], top[LANES];
+    double weight[LANES], scale[LANES], below_top[LANES], half_sum[LANES];
+    T f[LANES], f_l[LANES], w[LANES], s[LANES], below[LANES], half[LANES];
     for (size_t i = 0; i < b->n; i++) {
         weight[i] = r[i].weight;
         scale[i] = r[i].scale;
         below_top[i] = r[i].scale * r[i].below_top;
-        most[i] = has_most(b, i) ? b->top[i] : NAN;
+        half_sum[i] = has_most(b, i) ? (b->top[i] + b->rest[i]) / 2 : INFINITY;
     }
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
         parts_to_lanes(b, factor, factor_l, row, f, f_l);
         to_lanes(b, weight, row, w);
         to_lanes(b, scale, row, s);
         to_lanes(b, below_top, row, below);
-        to_lanes(b, most, row, top);
+        to_lanes(b, half_sum, row, half);
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
             tile e = exps_tile(b, row, chunk);
             label_tile t = labels_of(k, b, row, chunk);
@@ -214,7 +215,7 @@ static void dense_gradient(work *k, batch *b, const row_result *r, const double 
                     vf v = vf_load_n(p, n, vf_set(0)), q = label(k, &t, i, c, n), sl = vf_load(s + c);
                     vf plain = vf_fnma(q, sl, vf_fma(v, vf_load(f + c), vf_mul(v, vf_load(f_l + c))));
                     vf at_top = vf_fma(vf_sub(vf_load(w + c), q), sl, vf_load(below + c));
-                    vf g = vf_select(vf_eq(v, vf_load(top + c)), at_top, plain);
+                    vf g = vf_select(vf_lt(vf_load(half + c), v), at_top, plain);
                     vf_store_n(p, vf_drop(vf_eq(sl, vf_set(0)), g), n);
                 }
             tile_write(b->plan, &b->out, row, b->n, chunk, e);

@@ -34,6 +34,7 @@ typedef __mmask8 vm;
 #define vf_max OP(max)     /* a > b ? a : b, so b where one of them is NaN */
 #define vf_min OP(min)     /* a < b ? a : b */
 #define vf_abs OP(abs)
+#define vf_minus_abs(a) OP(or)(vf_set((T)-0.0), a)
 #define vf_lt(a, b) OPM(cmp)(a, b, _CMP_LT_OQ)
 #define vf_eq(a, b) OPM(cmp)(a, b, _CMP_EQ_OQ)
 #define vf_select(m, a, b) OP(mask_blend)(m, b, a)

@@ -33,6 +33,7 @@ typedef uint64x2_t vm;
 #define vf_fma(a, b, c) OP(vfma)(c, a, b)  /*  a*b + c */
 #define vf_fnma(a, b, c) OP(vfms)(c, a, b) /* -a*b + c */
 #define vf_abs OP(vabs)
+#define vf_minus_abs(a) OP(vneg)(OP(vabs)(a))
 #define vf_lt OP(vclt)
 #define vf_eq OP(vceq)
 #define vf_select OP(vbsl)
