@@ -1,4 +1,4 @@
-/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients run from the highest power down. */
+/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients: highest power first. */
 #if DTYPE == 32
 #define LOG2E 0x1.7154760000000p+0f /* 1.442695 */
 #define LN2_HI 0x1.62e4300000000p-1f /* 0.69314718 */
@@ -6,10 +6,10 @@
 #define LN2_SPLIT_1 0x1.6300000000000p-1f /* 0.69335938 */
 #define LN2_SPLIT_2 -0x1.bd00000000000p-13f /* -0.00021219254 */
 #define LN2_SPLIT_3 -0x1.05c6100000000p-29f /* -1.9046542e-9 */
-/* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/2: error in the result 2^-28.17 */
+/* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/2: error 2^-28.17 */
 #define EXP_REST 0x1.6d514a0000000p-10f, 0x1.123d020000000p-7f, 0x1.5554e40000000p-5f, 0x1.55548c0000000p-3f, 0x1.0000000000000p-1f
-/* 2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3: error in the result 2^-28.93 */
-#define ATANH_REST 0x1.2345ba0000000p-2f, 0x1.1db92e0000000p-2f, 0x1.99e4980000000p-2f, 0x1.5554ce0000000p-1f
+/* 2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3: error 2^-31.98 */
+#define ATANH_REST 0x1.f067560000000p-3f, 0x1.b7344e0000000p-3f, 0x1.2504bc0000000p-2f, 0x1.9996da0000000p-2f, 0x1.5555580000000p-1f
 #else
 #define LOG2E 0x1.71547652b82fep+0 /* 1.442695 */
 #define LN2_HI 0x1.62e42fefa39efp-1 /* 0.69314718 */
@@ -17,17 +17,17 @@
 #define LN2_SPLIT_1 0x1.62e42fefa0000p-1 /* 0.69314718 */
 #define LN2_SPLIT_2 0x1.cf79abc9e0000p-40 /* 1.646595e-12 */
 #define LN2_SPLIT_3 0x1.d9cc01f97b57ap-79 /* 3.0618407e-24 */
-/* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/2: error in the result 2^-57.94 */
+/* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/2: error 2^-57.94 */
 #define EXP_REST 0x1.af6e9ed5c05d5p-26, 0x1.28b0efae6fca8p-22, 0x1.71ddee618dfa9p-19, 0x1.a01995c128549p-16, 0x1.a01a01b44afdfp-13, 0x1.6c16c186053dfp-10, 0x1.111111110e9efp-7, 0x1.555555554fe0bp-5, 0x1.555555555555cp-3, 0x1.000000000000cp-1
-/* 2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3: error in the result 2^-60.72 */
-#define ATANH_REST 0x1.6428a46fdad26p-3, 0x1.4cd67be2fdb6bp-4, 0x1.f205ef0bdab55p-4, 0x1.10418d4f0c3a9p-3, 0x1.3b210c3f5cafdp-3, 0x1.745c8960a4724p-3, 0x1.c71c757b65311p-3, 0x1.2492491d4235ep-2, 0x1.99999999a892bp-2, 0x1.55555555554f9p-1
+/* 2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3: error 2^-58.34 */
+#define ATANH_REST 0x1.5c793826fa058p-3, 0x1.55ad18c1716aap-4, 0x1.efda2e963675ep-4, 0x1.10679371b2df3p-3, 0x1.3b1de1054a633p-3, 0x1.745cb3a1d3d9bp-3, 0x1.c71c742024665p-3, 0x1.2492492081d79p-2, 0x1.99999999a0933p-2, 0x1.5555555555534p-1
 #endif
-/* The last step of a row, in float64 for both dtypes (rowlog.h). */
+/* The last step of a row, in float64 for both dtypes (rowmath.h). */
 #define ROW_LOG2E 0x1.71547652b82fep+0 /* 1.442695 */
 #define ROW_LN2 0x1.62e42fefa39efp-1 /* 0.69314718 */
-/* exp(r), |r| <= ln(2)/2: error in the result 2^-46.05 */
+/* exp(r), |r| <= ln(2)/2: error 2^-46.05 */
 #define ROW_EXP 0x1.72fac0e7a7189p-19, 0x1.a17dfb5ce24bcp-16, 0x1.a01978fe5566dp-13, 0x1.6c162bacc7195p-10, 0x1.1111112dbfe2ap-7, 0x1.55555588bff49p-5, 0x1.555555554b83fp-3, 0x1.ffffffffe7474p-2, 0x1.000000000001ep+0, 0x1.000000000003dp+0
 #define ROW_LN2_HI 0x1.62e42fefa4000p-1 /* 0.69314718 */
 #define ROW_LN2_LO -0x1.8432a1b0e2634p-43 /* -1.7239445e-13 */
-/* 2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5: error in the result 2^-57.92 */
-#define ROW_ATANH_REST 0x1.3ced316bdd557p-3, 0x1.380151baab6e5p-3, 0x1.747997b9b34abp-3, 0x1.c71bde8c76e9dp-3, 0x1.249249f51ab1bp-2, 0x1.99999998752b2p-2, 0x1.5555555555a07p-1
+/* 2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5: error 2^-65.34 */
+#define ROW_ATANH_REST 0x1.f7c436412f4c8p-4, 0x1.dce85ba54161fp-4, 0x1.11251fdadb7ccp-3, 0x1.3b137cac98ad0p-3, 0x1.745d161005e93p-3, 0x1.c71c71d22ff95p-3, 0x1.24924924813c3p-2, 0x1.9999999999b08p-2, 0x1.5555555555555p-1

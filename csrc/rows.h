@@ -4,7 +4,7 @@
 #define SL_ROWS_H
 
 #include "precise.h"
-#include "rowlog.h"
+#include "rowmath.h"
 #include "sumexp.h"
 
 enum { VERY_SHORT = 32 }; /* columns of float32 rows that are summed in float64 outright */

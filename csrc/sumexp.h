@@ -1,8 +1,8 @@
 /* The sum of exponentials of rows, tile by tile, reading each logit from memory once.
 
    Each lane has a unit, 2^(k - BIAS) e^base, in which its exponentials are kept: exp(x) = unit * 2^(n - k + BIAS) e^r, and
-   x itself is reduced, not x - max. Up to |x| = 1e4 base is 0, so that no difference is rounded and softmax stays
-   within 2 ULP far down the tail; beyond, base is the maximum. BIAS leaves room below for everything that is not 0 after
+   x itself is reduced, not x - max. Up to |x| = 1e4 base is 0, so that no difference is rounded and softmax keeps
+   its accuracy far down the tail; beyond, base is the maximum. BIAS leaves room below for everything that is not 0 after
    division by the sum, subnormals included; HEADROOM is room above, so that a later, larger maximum seldom needs a new
    unit.
 
@@ -11,7 +11,7 @@
 #ifndef SL_SUMEXP_H
 #define SL_SUMEXP_H
 
-#include "rowlog.h"
+#include "rowmath.h"
 #include "tile.h"
 #include "vmath.h"
 
@@ -161,7 +161,7 @@ static inline size_t step_of(tile t, T m)
     return t.full;
 }
 
-/* What sum_steps does besides adding the exponentials up, to 0.1 ULP a term. */
+/* What sum_steps does besides adding the exponentials up. */
 enum {
     STORE = 1,    /* store them, in the lane's unit */
     LEAVE_TOP = 2 /* leave out those of elements equal to `top`, and count these */

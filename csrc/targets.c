@@ -8,45 +8,25 @@
 #include <stdbool.h>
 #include <string.h>
 
-static uint32_t swap32(uint32_t x) { return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24; }
-
-static uint64_t swap64(uint64_t x) { return (uint64_t)swap32((uint32_t)x) << 32 | swap32((uint32_t)(x >> 32)); }
-
-static inline uint32_t load32(const char *p, bool swapped)
-{
-    uint32_t bits;
-    memcpy(&bits, p, sizeof bits);
-    return swapped ? swap32(bits) : bits;
-}
-
-static inline uint64_t load64(const char *p, bool swapped)
-{
-    uint64_t bits;
-    memcpy(&bits, p, sizeof bits);
-    return swapped ? swap64(bits) : bits;
-}
-
-static inline int64_t load_index(const char *p, int storage)
-{
-    bool swapped = storage & SL_SWAPPED;
-    return storage & SL_INT32 ? (int32_t)load32(p, swapped) : (int64_t)load64(p, swapped);
-}
-
 static double load_weight(const char *p, int storage, bool is_double)
 {
     bool swapped = storage & SL_SWAPPED;
     if (storage & SL_HALF) {
         uint16_t half;
         memcpy(&half, p, sizeof half);
-        return (double)sl_half_to_float(swapped ? (uint16_t)(half << 8 | half >> 8) : half);
+        return (double)sl_half_to_float(swapped ? __builtin_bswap16(half) : half);
     }
     if (is_double) {
-        uint64_t bits = load64(p, swapped);
+        uint64_t bits;
         double x;
+        memcpy(&bits, p, sizeof bits);
+        bits = swapped ? __builtin_bswap64(bits) : bits;
         memcpy(&x, &bits, sizeof x);
         return x;
     }
-    return (double)sl_bits_to_float(load32(p, swapped));
+    uint32_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return (double)sl_bits_to_float(swapped ? __builtin_bswap32(bits) : bits);
 }
 
 double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
@@ -81,13 +61,13 @@ static inline size_t count_kept(run *r, size_t n, int storage)
     size_t kept = 0, i = 0;
     bool bad = false;
     for (const char *p = r->target; i < n; i++, p += r->target_stride) {
-        int64_t t = load_index(p, storage);
+        int64_t t = sl_read_target(p, storage);
         kept += t != ignore;
         bad |= is_bad(t, ignore, cols);
     }
     r->kept += kept;
     if (bad)
-        for (i = 0; !is_bad(load_index(r->target + (ptrdiff_t)i * r->target_stride, storage), ignore, cols);)
+        for (i = 0; !is_bad(sl_read_target(r->target + (ptrdiff_t)i * r->target_stride, storage), ignore, cols);)
             i++;
     return i;
 }
@@ -109,7 +89,7 @@ static size_t weigh_run(run *r, size_t n)
     for (size_t i = 0; i < n; i++) {
         double w = 1;
         if (a->target.p) {
-            int64_t t = load_index(r->target + (ptrdiff_t)i * r->target_stride, a->target.storage);
+            int64_t t = sl_read_target(r->target + (ptrdiff_t)i * r->target_stride, a->target.storage);
             if (is_bad(t, a->ignore_index, a->shape->cols))
                 return i;
             if (t == a->ignore_index)
@@ -144,7 +124,7 @@ ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, doubl
     for (size_t first = 0; first < s->rows; first += n) {
         size_t good = weighted ? weigh_run(&r, n) : a->target.p ? count_run(&r, n) : (r.kept += n, n);
         if (good < n) {
-            *bad_target = load_index(r.target + (ptrdiff_t)good * r.target_stride, a->target.storage);
+            *bad_target = sl_read_target(r.target + (ptrdiff_t)good * r.target_stride, a->target.storage);
             return (ptrdiff_t)(first + good);
         }
         for (int d = last - 1; d >= 0; d--) {

@@ -1,8 +1,7 @@
 /* Vector exp and log1p(exp) on the ranges that losses need: once for all instruction sets, both dtypes and no tables.
 
    exp(z) = 2^n e^r with n = rint(z / ln 2), r = z - n ln 2, |r| <= ln(2)/2, and e^r = 1 + r + u. The three parts are
-   kept apart: their sum is right to 0.1 ULP (what is lost is the rounding of u, |u| < 0.07), and a caller rounds once,
-   at the end. log1p(e) = 2 atanh(s), s = e/(2 + e) <= 1/3, whose series in s^2 converges fast and starts with 2s, which
+   kept apart: what is lost is the rounding of u, |u| < 0.07, and a caller rounds once, at the end. log1p(e) = 2 atanh(s), s = e/(2 + e) <= 1/3, whose series in s^2 converges fast and starts with 2s, which
    is exact as a rounded quotient plus its remainder. Constants: constants.h and the script that derives them. */
 #ifndef SL_VMATH_H
 #define SL_VMATH_H

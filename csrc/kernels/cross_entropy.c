@@ -5,7 +5,7 @@
    lse - x_j is taken as (max - x_j) + log1p(S'/e^max): no term cancels another, so a confident row keeps its last bits.
    In the gradient p_j - 1 cancels where p_j is the larger half of the row: there W p - q is (W - q) - W S'/S. */
 #include "rows.h"
-#include "target.h"
+#include "targets.h"
 
 typedef struct {
     const sl_cross_entropy *a;

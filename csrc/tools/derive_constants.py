@@ -76,12 +76,12 @@ def define(name, x, bits):
 def polynomial(name, meaning, f, low, high, degree, bits, weight):
     """One #define of a coefficient list, highest first.
 
-    The error beside it is absolute and in the result, where the polynomial is used times weight(x).
+    The error beside it is that of the polynomial times weight(x): absolute in exp, relative (to s) in atanh.
     """
     coefficients, error = fit(f, low, high, degree, bits, weight)
     bound = mp.nstr(mp.log(error, 2), 4)
     body = ", ".join(c_number(c, bits) for c in coefficients[::-1])
-    return f"/* {meaning}: error in the result 2^{bound} */\n#define {name} {body}"
+    return f"/* {meaning}: error 2^{bound} */\n#define {name} {body}"
 
 
 def dtype_constants(dtype):
@@ -93,7 +93,7 @@ def dtype_constants(dtype):
     short = bits - (14 if dtype == 32 else 15)
     first = rounded(ln2, short)
     second = rounded(ln2 - first, short)
-    degree = {32: (4, 3), 64: (9, 9)}[dtype]
+    degree = {32: (4, 4), 64: (9, 9)}[dtype]
     return "\n".join(
         [
             define("LOG2E", rounded(1 / ln2, bits), bits),
@@ -120,7 +120,7 @@ def dtype_constants(dtype):
                 mpf(1) / 9,
                 degree[1],
                 bits,
-                lambda w: w**1.5,
+                lambda w: w,
             ),
         ]
     )
@@ -143,9 +143,9 @@ def row_constants():
                 atanh_rest,
                 mpf(0),
                 mpf(1) / 25,
-                6,
+                8,
                 53,
-                lambda w: w**1.5,
+                lambda w: w,
             ),
         ]
     )
@@ -154,13 +154,13 @@ def row_constants():
 def header():
     return "\n".join(
         [
-            "/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients run from the highest power down. */",
+            "/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients: highest power first. */",
             "#if DTYPE == 32",
             dtype_constants(32),
             "#else",
             dtype_constants(64),
             "#endif",
-            "/* The last step of a row, in float64 for both dtypes (rowlog.h). */",
+            "/* The last step of a row, in float64 for both dtypes (rowmath.h). */",
             row_constants(),
             "",
         ]

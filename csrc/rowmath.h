@@ -3,8 +3,8 @@
 
    Branch-free scalar C over the rows of a batch, which the compiler turns into vector code; the same operations in
    the same order give the same bytes however wide that code is. */
-#ifndef SL_ROWLOG_H
-#define SL_ROWLOG_H
+#ifndef SL_ROWMATH_H
+#define SL_ROWMATH_H
 
 #include "constants.h"
 #include "kernel.h"
@@ -27,23 +27,24 @@ static inline uint64_t double_to_bits(double x)
 static inline double multiply_add(double a, double b, double c) { return VF_FUSED ? fma(a, b, c) : a * b + c; }
 
 /* Polynomials, highest coefficient first; written out, since a loop inside a loop would not become vector code. */
-static inline double polynomial_3(double x, double c3, double c2, double c1, double c0)
+static inline double polynomial_4(double x, double c4, double c3, double c2, double c1, double c0)
 {
-    return multiply_add(multiply_add(multiply_add(c3, x, c2), x, c1), x, c0);
+    return multiply_add(multiply_add(multiply_add(multiply_add(c4, x, c3), x, c2), x, c1), x, c0);
 }
 
-static inline double polynomial_6(double x, double c6, double c5, double c4, double c3, double c2, double c1, double c0)
+static inline double polynomial_8(double x, double c8, double c7, double c6, double c5, double c4, double c3, double c2,
+                                  double c1, double c0)
 {
-    return polynomial_3(x, polynomial_3(x, c6, c5, c4, c3), c2, c1, c0);
+    return polynomial_4(x, polynomial_4(x, c8, c7, c6, c5, c4), c3, c2, c1, c0);
 }
 
 static inline double polynomial_9(double x, double c9, double c8, double c7, double c6, double c5, double c4, double c3,
                                   double c2, double c1, double c0)
 {
-    return polynomial_3(x, polynomial_6(x, c9, c8, c7, c6, c5, c4, c3), c2, c1, c0);
+    return multiply_add(polynomial_8(x, c9, c8, c7, c6, c5, c4, c3, c2, c1), x, c0);
 }
 
-/* log(1 + x + x_l) for x > -1 as high + low, right to 0.01 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
+/* log(1 + x + x_l) for x > -1 as high + low, right to 0.1 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
    No step cancels: for x < 1/2, k is 0 and f is x. */
 static inline void log1p_parts(double x, double x_l, double *high, double *low)
 {
@@ -58,7 +59,7 @@ static inline void log1p_parts(double x, double x_l, double *high, double *low)
 
     double d = 2 + f, d_l = (2 - d) + f + f_l, s = f / d;
     double rest = (fma(-s, d, f) + f_l - s * d_l) / d;
-    double w = s * s, p = polynomial_6(w, ROW_ATANH_REST);
+    double w = s * s, p = polynomial_8(w, ROW_ATANH_REST);
 
     double whole = k * ROW_LN2_HI, sum = whole + 2 * s;
     *high = sum;
