@@ -51,11 +51,11 @@ static inline void log1p_parts(double x, double x_l, double *high, double *low)
     const double two52 = 0x1p52;
     const uint64_t exponent_bits = 0x7ff0000000000000, bias = 1023, two52_bits = 0x4330000000000000;
 
-    double y = 1 + x, y_l = (x > 1 ? (x - y) + 1 : (1 - y) + x) + x_l;
+    double y = 1 + x, y_l = x > 1 ? (x - y) + 1 : (1 - y) + x;
     uint64_t exponent = double_to_bits(y * (4.0 / 3)) & exponent_bits;
     double k = bits_to_double((exponent >> 52) | two52_bits) - (two52 + (double)bias);
     double scale = bits_to_double((2 * bias << 52) - exponent); /* 2^-k */
-    double a = y * scale - 1, b = y_l * scale, f = a + b, f_l = (a - f) + b;
+    double a = y * scale - 1, b = y_l * scale, f = a + b, f_l = (a - f) + b + x_l * scale;
 
     double d = 2 + f, d_l = (2 - d) + f + f_l, s = f / d;
     double rest = (fma(-s, d, f) + f_l - s * d_l) / d;

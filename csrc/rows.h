@@ -7,7 +7,8 @@
 #include "rowmath.h"
 #include "sumexp.h"
 
-enum { VERY_SHORT = 32 }; /* columns of float32 rows that are summed in float64 outright */
+/* float32 rows so short that they are summed in float64 outright: there are no terms to average errors over. */
+static inline int summed_in_double(const plan *p) { return DTYPE == 32 && VF_FUSED && p->shape->cols <= 32; }
 
 typedef struct {
     const plan *plan;
@@ -100,7 +101,7 @@ static void batch_sum_short(batch *b, int mode, tile_visitor *visit, void *conte
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 {
     const plan *p = b->plan;
-    if (DTYPE == 32 && VF_FUSED && p->shape->cols <= VERY_SHORT) {
+    if (summed_in_double(p)) {
         batch_sum_short(b, mode, visit, context);
         return;
     }
@@ -161,7 +162,7 @@ static double precise_ratio(batch *b, size_t row)
     T max[LANES], last[LANES];
     along.across = 0;
     along.chunk = TILE;
-    x.direct = contiguous_columns(along.shape, x.array);
+    x.direct = contiguous_columns(along.shape, x.array) && x.row[row] % (ptrdiff_t)sizeof(T) == 0;
     for (int l = 0; l < LANES; l++)
         max[l] = (T)b->max[row];
     for (size_t chunk = 0; chunk * TILE < along.shape->cols; chunk++) {
@@ -181,17 +182,18 @@ static double precise_ratio(batch *b, size_t row)
 }
 
 /* Replaces S' by a sum in float64 where errors of single exponentials would show in `result`, the rows' logsumexp or loss.
-   A term of the float32 sum is right to 2^-25.5, so log1p(S'/e^max) is right to that times S'/S; where S' is many times
-   e^max it has at least that many terms, whose errors are independent. The bound keeps them below 2^-5 ULP of the result.
-   Without fma other errors are larger, and this one is left. */
+   log1p(S'/e^max) is right to the error of a term times S'/S; where S' is many times e^max it has at least that many terms,
+   whose errors are independent. 12 was found by trial: over 4e5 random rows what was left stayed below 0.07 ULP of the result.
+   Without fma other errors are larger, and only a logsumexp near 0 asks for it. */
 static inline void batch_refine(batch *b, const double *result)
 {
-    if (DTYPE != 32 || !VF_FUSED || b->plan->shape->cols <= VERY_SHORT)
+    if (DTYPE != 32 || summed_in_double(b->plan))
         return;
+    const double margin = VF_FUSED ? 12 : 0.8;
     int any = 0;
     for (size_t i = 0; i < b->n; i++) {
         double ratio = b->rest[i] / b->top[i], error = ratio / (1 + ratio) / sqrt(ratio > 1 ? ratio : 1);
-        if (b->skip[i] || !(12 * error > fabs(result[i])))
+        if (b->skip[i] || !(margin * error > fabs(result[i])))
             continue;
         b->rest[i] = precise_ratio(b, i) * (b->top[i] + b->top_l[i]);
         b->rest_l[i] = 0;

@@ -103,7 +103,8 @@ static inline rows_of rows_at(const plan *p, const sl_array *a, size_t first, si
     } else {
         r.direct = contiguous_columns(p->shape, a);
     }
-    r.direct = r.direct && (n == 0 || r.row[0] % (ptrdiff_t)sizeof(T) == 0);
+    for (size_t i = 0; i < n && r.direct; i++)
+        r.direct = r.row[i] % (ptrdiff_t)sizeof(T) == 0;
     return r;
 }
 
