@@ -64,7 +64,7 @@ PLACINGS = {
     "swapped": lambda fence, value, where: fence.place(value.astype(value.dtype.newbyteorder()), where),
 }
 OTHERS = [name for name in PLACINGS if name != "C"]
-OUTPUT_PLACINGS = ("C", "F", "reversed")
+OUTPUT_PLACINGS = ("C", "F", "reversed", "odd address")
 
 
 class Operands:

@@ -78,7 +78,7 @@ def fortran_byte_swapped(a):
     return byte_swapped(fortran(a))
 
 
-# Those an output can have too: native byte order, aligned, writeable.
+# Those an output can have too: native byte order, writeable.
 OUTPUT_LAYOUTS = {
     "C": contiguous,
     "F": fortran,
@@ -88,9 +88,9 @@ OUTPUT_LAYOUTS = {
     "padded": padded,
     "axis_moved": last_axis_first,
     "rotated": middle_axis_last,
+    "misaligned": misaligned,
 }
 LAYOUTS = OUTPUT_LAYOUTS | {
-    "misaligned": misaligned,
     "byte_swapped": byte_swapped,
     "read_only": read_only,
     "fortran_misaligned": fortran_misaligned,
