@@ -3,6 +3,7 @@
 #ifndef SL_KERNEL_H
 #define SL_KERNEL_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,10 +15,17 @@
 #if DTYPE == 32
 typedef float T;
 enum { SIGNIFICAND_BITS = 23 };
+#define MAX_T FLT_MAX
+#define LEAST_SUBNORMAL 0x1p-149f
 #else
 typedef double T;
 enum { SIGNIFICAND_BITS = 52 };
+#define MAX_T DBL_MAX
+#define LEAST_SUBNORMAL 0x1p-1074
 #endif
+
+/* Loops over vectors in registers must be unrolled, or the vectors live in memory. */
+#define UNROLL _Pragma("GCC unroll 16")
 
 #define SL_PASTE_(name, bits, isa) sl_##name##_f##bits##_##isa
 #define SL_PASTE(name, bits, isa) SL_PASTE_(name, bits, isa)

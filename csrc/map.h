@@ -5,7 +5,7 @@
 #include "strided.h"
 #include "vmath.h"
 
-/* Whether some |x| is beyond FAR. NaN is not: it passes through either way. */
+/* Whether some |x| is beyond MODERATE. NaN is not: it passes through either way. */
 static inline int any_far(const T *x, size_t n)
 {
     vf largest = vf_set(0);
@@ -14,11 +14,11 @@ static inline int any_far(const T *x, size_t n)
         largest = vf_max(vf_abs(vf_load(x + i)), largest);
     if (i < n)
         largest = vf_max(vf_abs(vf_load_n(x + i, n - i, vf_set(0))), largest);
-    return vm_any(vf_lt(vf_set(FAR), largest));
+    return vm_any(vf_lt(vf_set(MODERATE), largest));
 }
 
 /* Computes up to VL elements of one input and two outputs, either of which may be absent (NULL). `far`: some |x| may be
-   beyond FAR. */
+   beyond MODERATE. */
 typedef void map_step(const T *x, T *y, T *z, size_t n, int far);
 
 ALWAYS_INLINE void map_near_or_far(map_step *step, const T *x, T *y, T *z, size_t n, int far)

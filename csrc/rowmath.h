@@ -32,6 +32,12 @@ static inline double polynomial_4(double x, double c4, double c3, double c2, dou
     return multiply_add(multiply_add(multiply_add(multiply_add(c4, x, c3), x, c2), x, c1), x, c0);
 }
 
+static inline double polynomial_7(double x, double c7, double c6, double c5, double c4, double c3, double c2, double c1,
+                                  double c0)
+{
+    return multiply_add(multiply_add(multiply_add(polynomial_4(x, c7, c6, c5, c4, c3), x, c2), x, c1), x, c0);
+}
+
 static inline double polynomial_8(double x, double c8, double c7, double c6, double c5, double c4, double c3, double c2,
                                   double c1, double c0)
 {
@@ -45,17 +51,24 @@ static inline double polynomial_9(double x, double c9, double c8, double c7, dou
 }
 
 /* log(1 + x + x_l) for x > -1 as high + low, right to 0.1 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
-   No step cancels: for x < 1/2, k is 0 and f is x. */
+   No step cancels: for x < 1/2, k is 0 and f is x. For float32 the rounding of float64 is no matter, and low is 0. */
 static inline void log1p_parts(double x, double x_l, double *high, double *low)
 {
     const double two52 = 0x1p52;
     const uint64_t exponent_bits = 0x7ff0000000000000, bias = 1023, two52_bits = 0x4330000000000000;
 
-    double y = 1 + x, y_l = x > 1 ? (x - y) + 1 : (1 - y) + x;
+    double y = 1 + x;
     uint64_t exponent = double_to_bits(y * (4.0 / 3)) & exponent_bits;
     double k = bits_to_double((exponent >> 52) | two52_bits) - (two52 + (double)bias);
     double scale = bits_to_double((2 * bias << 52) - exponent); /* 2^-k */
-    double a = y * scale - 1, b = y_l * scale, f = a + b, f_l = (a - f) + b + x_l * scale;
+    double y_l = x > 1 ? (x - y) + 1 : (1 - y) + x, f = y * scale - 1 + y_l * scale;
+    if (DTYPE == 32) {
+        double s = f / (2 + f), w = s * s;
+        *high = multiply_add(k, ROW_LN2, multiply_add(w * s, polynomial_4(w, WIDE_ATANH_REST), 2 * s));
+        *low = 0;
+        return;
+    }
+    double a = y * scale - 1, b = y_l * scale, f_l = (a - f) + b + x_l * scale;
 
     double d = 2 + f, d_l = (2 - d) + f + f_l, s = f / d;
     double rest = (fma(-s, d, f) + f_l - s * d_l) / d;
@@ -75,12 +88,12 @@ static inline double scaled_exp(double z, int bias, int least)
     return polynomial_9(r, ROW_EXP) * bits_to_double((double_to_bits(t) << 52) + ((uint64_t)(1023 + bias) << 52));
 }
 
-/* numerator/denominator, each as high + low part, as high + low part. */
+/* numerator/denominator, each as high + low part, as high + low part; for float32 the high parts suffice. */
 static inline void divide_parts(double n, double n_l, double d, double d_l, double *high, double *low)
 {
     double q = n / d;
     *high = q;
-    *low = (fma(-q, d, n) + n_l - q * d_l) / d;
+    *low = DTYPE == 32 ? 0 : (fma(-q, d, n) + n_l - q * d_l) / d;
 }
 
 #endif

@@ -3,23 +3,16 @@
 #ifndef SL_ROWS_H
 #define SL_ROWS_H
 
-#include "precise.h"
 #include "rowmath.h"
 #include "sumexp.h"
-
-/* float32 rows so short that they are summed in float64 outright: there are no terms to average errors over. */
-static inline int summed_in_double(const plan *p) { return DTYPE == 32 && VF_FUSED && p->shape->cols <= 32; }
 
 typedef struct {
     const plan *plan;
     size_t n;
     rows_of x, out;                     /* out: where exponentials stay on their way to a softmax or gradient, optional */
-    int skip[LANES];                    /* rows along that batch_sum leaves out; its caller makes nothing of them */
-    double max[LANES];
-    double rest[LANES], rest_l[LANES];  /* S', all but one maximum; high and low part, in the row's unit */
-    double top[LANES], top_l[LANES];    /* e^max */
+    int skip[LANES];                    /* rows that batch_sum may leave out; its caller makes nothing of them */
+    sums sums;
     double log[LANES], log_l[LANES];    /* log1p(S'/e^max): logsumexp is max + log */
-    T base[LANES], round[LANES], floor[LANES];
     T exps[TILE], scratch[TILE];
 } batch;
 
@@ -37,8 +30,16 @@ static inline void batch_start(batch *b, const plan *p, const sl_array *x, const
 /* Tiles are visited row by row along, and all rows at once across. */
 static inline size_t batch_tile_rows(const batch *b) { return b->plan->across ? 1 : b->n; }
 
+static inline tile_rows rows_of_tile(const batch *b, size_t row)
+{
+    size_t lanes = (b->n + VL - 1) / VL * VL;
+    return b->plan->across ? (tile_rows){0, lanes, lanes} : (tile_rows){row, 1, LANES};
+}
+
 static inline tile read_x(batch *b, size_t row, size_t chunk)
 {
+    if (b->plan->across && b->n < LANES && !b->x.direct)
+        memset(b->scratch, 0, sizeof(T) * LANES * columns_of(b->plan, chunk)); /* absent rows */
     return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch);
 }
 
@@ -52,199 +53,132 @@ static inline tile kept_tile(batch *b, size_t row, size_t chunk)
     return tile_in_buffer(b->plan, b->exps + slot, chunk);
 }
 
-/* The lanes of one row's sums, or of a batch across, become the totals of row `row`, or of all rows. */
-static inline void take_totals(batch *b, size_t row, sums *s)
+/* The exponentials of a tile from its logits, in the rows' present units. */
+static void store_exps(batch *b, size_t row, size_t chunk, tile e)
 {
-    if (!b->plan->across)
-        for (int w = LANES / 2; w; w /= 2)
-            for (int l = 0; l < w; l++) {
-                double lost;
-                two_sum(s->total[l], s->total[l + w], &s->total[l], &lost);
-                s->total_l[l] += s->total_l[l + w] + lost;
-            }
-    size_t n = b->plan->across ? LANES : 1;
-    for (size_t l = 0; l < n; l++) {
-        b->rest[row + l] = s->total[l];
-        b->rest_l[row + l] = s->total_l[l];
-        b->max[row + l] = (double)s->max[l];
-        b->top[row + l] = s->top[l];
-        b->top_l[row + l] = s->top_l[l];
-        b->base[row + l] = s->base[l];
-        b->round[row + l] = s->round[l];
-        b->floor[row + l] = s->floor[l];
-    }
+    static const T no_top[LANES];
+    lane_totals unused;
+    sum_tile(&b->sums, rows_of_tile(b, row), read_x(b, row, chunk), e, no_top, &unused, STORE);
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE as mode, kept. `visit`, optional, sees
-   every tile of logits with its lanes' maxima before exponentials may overwrite it. */
+   every tile of logits with its rows' maxima before exponentials may overwrite it. */
 typedef void tile_visitor(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m);
-
-/* Very short rows of float32, all at once and in float64. */
-static void batch_sum_short(batch *b, int mode, tile_visitor *visit, void *context)
-{
-    T m[LANES];
-    double tops[LANES] = {0};
-    tile x = read_x(b, 0, 0);
-    tile_max(x, m);
-    if (visit)
-        visit(context, b, 0, 0, x, m);
-    memset(b->rest, 0, sizeof b->rest);
-    precise_sum(x, m, b->rest, tops, mode == STORE ? kept_tile(b, 0, 0) : (tile){0});
-    for (int l = 0; l < LANES; l++) {
-        b->max[l] = (double)m[l];
-        b->top[l] = ldexp(1, BIAS);
-        b->rest[l] += (tops[l] - 1) * b->top[l];
-        b->rest_l[l] = b->top_l[l] = 0;
-    }
-}
 
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 {
     const plan *p = b->plan;
-    if (summed_in_double(p)) {
-        batch_sum_short(b, mode, visit, context);
-        return;
-    }
+    const int store = mode & STORE;
+    T m[LANES];
+    sums_start(&b->sums, p->across, p->shape->cols);
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        sums s;
-        T m[LANES], factor[LANES], zero[LANES] = {0};
-        sums_start(&s, p->shape->cols);
-        for (size_t chunk = 0; chunk < (b->skip[row] ? 0 : p->chunks); chunk++) {
-            tile x = read_x(b, row, chunk), e = mode == STORE ? kept_tile(b, row, chunk) : (tile){0};
-            if (sums_meet_tile(&s, p->across, chunk == 0, x, m, factor) && mode == STORE && b->out.direct)
+        tile_rows rows = rows_of_tile(b, row);
+        for (size_t chunk = 0; chunk < (!p->across && b->skip[row] ? 0 : p->chunks); chunk++) {
+            tile x = read_x(b, row, chunk), e = store ? kept_tile(b, row, chunk) : (tile){0};
+            if (sums_meet_tile(&b->sums, rows, chunk == 0, x, m) && store && b->out.direct) {
                 for (size_t before = 0; before < chunk; before++)
-                    for (int twice = 0; twice < 2; twice++)
-                        tile_scale(tile_in_place(p, &b->out, row, before), factor, zero);
+                    store_exps(b, row, before, kept_tile(b, row, before));
+                x = read_x(b, row, chunk);
+            }
             if (visit)
                 visit(context, b, row, chunk, x, m);
-            sums_add_tile(&s, p->across, x, e, m, mode);
+            sums_add_tile(&b->sums, rows, x, e, m, mode);
         }
-        take_totals(b, row, &s);
     }
 }
+
+/* What follows runs over rows in groups that fill a vector of any instruction set; absent rows are computed, not used. */
+enum { GROUP = 8 };
 
 /* log1p(S'/e^max) of every row. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
-static void batch_log(batch *b)
+static void batch_log(batch *restrict b)
 {
-    size_t n = b->plan->across ? LANES : b->n;
-    for (size_t i = 0; i < n; i++) {
-        double top = b->top[i] > 0 ? b->top[i] : 1, ratio, ratio_l;
-        divide_parts(b->rest[i], b->rest_l[i], top, b->top_l[i], &ratio, &ratio_l);
-        log1p_parts(ratio, ratio_l, &b->log[i], &b->log_l[i]);
-    }
-}
-
-/* One value a row as one value a lane. Absent rows are 0. */
-static inline void to_lanes(const batch *b, const double *value, size_t row, T *lane)
-{
-    for (size_t l = 0; l < LANES; l++) {
-        size_t i = b->plan->across ? l : row;
-        lane[l] = i < b->n ? (T)value[i] : 0;
-    }
-}
-
-/* Likewise a value in two parts, as T and what that leaves. */
-static inline void parts_to_lanes(const batch *b, const double *high, const double *low, size_t row, T *lane, T *lane_l)
-{
-    to_lanes(b, high, row, lane);
-    for (size_t l = 0; l < LANES; l++) {
-        size_t i = b->plan->across ? l : row;
-        lane_l[l] = i < b->n ? (T)((high[i] - (double)lane[l]) + low[i]) : 0;
-    }
-}
-
-/* S'/e^max of one row in float64, along the row however the batch lies. */
-static double precise_ratio(batch *b, size_t row)
-{
-    plan along = *b->plan;
-    rows_of x = b->x;
-    double rest[LANES] = {0}, tops[LANES] = {0};
-    T max[LANES], last[LANES];
-    along.across = 0;
-    along.chunk = TILE;
-    x.direct = contiguous_columns(along.shape, x.array) && x.row[row] % (ptrdiff_t)sizeof(T) == 0;
-    for (int l = 0; l < LANES; l++)
-        max[l] = (T)b->max[row];
-    for (size_t chunk = 0; chunk * TILE < along.shape->cols; chunk++) {
-        tile t = tile_read(&along, &x, row, 1, chunk, b->scratch);
-        precise_sum(t, max, rest, tops, (tile){0});
-        if (!t.part)
-            continue;
-        for (size_t l = 0; l < LANES; l++)
-            last[l] = l < t.part ? t.p[t.full * LANES + l] : -(T)INFINITY;
-        precise_sum((tile){last, LANES, 1, 0}, max, rest, tops, (tile){0});
-    }
-    for (int l = 1; l < LANES; l++) {
-        rest[0] += rest[l];
-        tops[0] += tops[l];
-    }
-    return ldexp(rest[0], -BIAS) + (tops[0] - 1);
-}
-
-/* Replaces S' by a sum in float64 where errors of single exponentials would show in `result`, the rows' logsumexp or loss.
-   log1p(S'/e^max) is right to the error of a term times S'/S; where S' is many times e^max it has at least that many terms,
-   whose errors are independent. 12 was found by trial: over 4e5 random rows what was left stayed below 0.07 ULP of the result.
-   Without fma other errors are larger, and only a logsumexp near 0 asks for it. */
-static inline void batch_refine(batch *b, const double *result)
-{
-    if (DTYPE != 32 || summed_in_double(b->plan))
-        return;
-    const double margin = VF_FUSED ? 12 : 0.8;
-    int any = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        double ratio = b->rest[i] / b->top[i], error = ratio / (1 + ratio) / sqrt(ratio > 1 ? ratio : 1);
-        if (b->skip[i] || !(margin * error > fabs(result[i])))
-            continue;
-        b->rest[i] = precise_ratio(b, i) * (b->top[i] + b->top_l[i]);
-        b->rest_l[i] = 0;
-        any = 1;
-    }
-    if (any)
-        batch_log(b);
+    const sums *s = &b->sums;
+    for (size_t g = 0; g < b->n; g += GROUP)
+        for (size_t i = g; i < g + GROUP; i++) {
+            double top = s->top[i] > 0 ? s->top[i] : 1, ratio, ratio_l;
+            divide_parts(s->rest[i], s->rest_l[i], top, s->top_l[i], &ratio, &ratio_l);
+            log1p_parts(ratio, ratio_l, &b->log[i], &b->log_l[i]);
+        }
 }
 
 /* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to 0. */
 static inline double undefined(const batch *b, size_t i)
 {
-    return b->plan->shape->cols ? b->max[i] - b->max[i] : 0;
+    double max = (double)b->sums.max[i];
+    return b->plan->shape->cols ? max - max : 0;
 }
 
 /* What softmax multiplies the kept exponentials by, times `weight`: high and low part. */
-static inline void over_sum(const batch *b, size_t i, double weight, double *high, double *low)
+typedef struct {
+    T high[LANES], low[LANES];
+} row_factors;
+
+static void batch_factors(const batch *restrict b, const double *restrict weight, row_factors *restrict f)
 {
-    double sum, lost, ratio, ratio_l;
-    two_sum(b->top[i], b->rest[i], &sum, &lost); /* without top_l: the kept exponentials lack theirs too */
-    divide_parts(weight, 0, sum, lost + b->rest_l[i], &ratio, &ratio_l);
-    *high = ratio + undefined(b, i);
-    *low = ratio_l;
+    const sums *s = &b->sums;
+    for (size_t g = 0; g < b->n; g += GROUP)
+        for (size_t i = g; i < g + GROUP; i++) {
+            double sum, lost, ratio, ratio_l;
+            two_sum(s->top[i], s->rest[i], &sum, &lost); /* without top_l: the kept exponentials lack theirs too */
+            divide_parts(weight[i], 0, sum, lost + s->rest_l[i], &ratio, &ratio_l);
+            ratio += undefined(b, i);
+            f->high[i] = (T)ratio;
+            f->low[i] = (T)((ratio - (double)f->high[i]) + ratio_l);
+        }
 }
 
-/* high + low + last; without the lost part where the sum is infinite, whose lost part is NaN */
-static inline double sum_parts(double a, double b, double last)
+/* 0 for what is lost from an infinite sum, which is NaN */
+static inline double finite_or_0(double lost) { return lost - lost == 0 ? lost : 0; }
+
+/* high + low + last */
+static inline double sum_parts(double high, double low, double last)
 {
-    double sum, lost;
-    two_sum(a, b, &sum, &lost);
-    return isfinite(lost) ? sum + (lost + last) : sum;
+    double sum = high + low, lost = 0;
+    if (DTYPE == 64)
+        two_sum(high, low, &sum, &lost);
+    return sum + (DTYPE == 64 ? finite_or_0(lost) + last : 0);
 }
 
-static inline double logsumexp_of(const batch *b, size_t i) { return sum_parts(b->max[i], b->log[i], b->log_l[i]); }
+static inline double logsumexp_of(const batch *b, size_t i) { return sum_parts((double)b->sums.max[i], b->log[i], b->log_l[i]); }
 
-/* The exponentials of a tile, as batch_sum kept them or computed once more from the logits. */
+/* The exponentials of a tile, as batch_sum kept them or computed once more. */
 static tile exps_tile(batch *b, size_t row, size_t chunk)
 {
     tile e = kept_tile(b, row, chunk);
-    if (b->out.direct || b->plan->chunks == 1)
-        return e;
-    sums s;
-    memset(&s, 0, sizeof s);
-    for (size_t l = 0; l < LANES; l++) {
-        size_t i = b->plan->across ? l : row;
-        s.base[l] = b->base[i];
-        s.round[l] = b->round[i];
-        s.floor[l] = b->floor[i];
-    }
-    sum_range(&s, read_x(b, row, chunk), e, 0, e.full, 1, NULL, NULL, STORE);
+    if (!b->out.direct && b->plan->chunks > 1)
+        store_exps(b, row, chunk, e);
     return e;
+}
+
+/* Sums rows marked 0 in `others` once more, with exponentials right to 2^-46. */
+static __attribute__((noinline)) void sum_precisely(batch *b, const int *others, double *lse)
+{
+    const sums before = b->sums;
+    int skip[LANES];
+    memcpy(skip, b->skip, sizeof skip);
+    memcpy(b->skip, others, sizeof skip);
+    batch_sum(b, PRECISE, NULL, NULL);
+    batch_log(b);
+    for (size_t i = 0; i < b->n; i++)
+        lse[i] = others[i] ? lse[i] : logsumexp_of(b, i);
+    memcpy(b->skip, skip, sizeof skip);
+    b->sums = before;
+    batch_log(b);
+}
+
+/* The logsumexp of every row. Where maximum and logarithm all but cancel, the errors of single float32 exponentials would
+   show. */
+static inline void batch_logsumexp(batch *b, double *lse)
+{
+    int others[LANES], any = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        lse[i] = logsumexp_of(b, i);
+        others[i] = !(fabs(lse[i]) < 0x1p-6 && b->sums.max[i] < 0);
+        any |= !others[i];
+    }
+    if (DTYPE == 32 && any)
+        sum_precisely(b, others, lse);
 }
 
 /* One value a row of the batch that starts at row `first` to a per-row output. */
@@ -253,25 +187,26 @@ static inline void put_row_values(const batch *b, const sl_array *a, size_t firs
     if (!a->p)
         return;
     ptrdiff_t at[LANES];
+    T x[LANES];
+    for (size_t i = 0; i < b->n; i++)
+        x[i] = (T)value[i];
     row_offsets(b->plan->shape, a->row, first, b->n, at);
-    for (size_t i = 0; i < b->n; i++) {
-        T x = (T)value[i];
-        scatter(a->p + at[i], 0, &x, 1, 1, a->storage);
-    }
+    if (b->plan->shape->row_dims == 1 && a->row[0] == sizeof(T) && !a->storage)
+        memcpy(a->p + at[0], x, b->n * sizeof(T));
+    else
+        for (size_t i = 0; i < b->n; i++)
+            scatter(a->p + at[i], 0, x + i, 1, 1, a->storage);
 }
 
 /* The exponentials of the whole batch times one factor a row, to the output. */
-static void put_scaled_exps(batch *b, const double *factor, const double *factor_l)
+static inline void put_scaled_exps(batch *b, const row_factors *f)
 {
-    T lane[LANES], lane_l[LANES];
-    for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        parts_to_lanes(b, factor, factor_l, row, lane, lane_l);
+    for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
             tile e = exps_tile(b, row, chunk);
-            tile_scale(e, lane, lane_l);
+            tile_scale(e, b->plan->across, rows_of_tile(b, row), f->high, f->low);
             tile_write(b->plan, &b->out, row, b->n, chunk, e);
         }
-    }
 }
 
 #endif

@@ -2,14 +2,17 @@
 
    A tile lies along one row (its lanes are neighbouring columns) or across LANES rows (its lanes are rows, a step is a
    column). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and rows
-   whose elements lie far apart while their neighbours lie together (class axis first or in the middle). Which one is
-   chosen depends on the number of columns and on the strides, never on the number of rows. */
+   whose elements lie apart, since then their neighbours mostly lie together (class axis first or in the middle). Which one is
+   chosen depends on the number of columns and on their stride, never on the other rows: a row's result is the same bytes
+   whatever rows stand beside it. */
 #ifndef SL_TILE_H
 #define SL_TILE_H
 
 #include "strided.h"
+#include "transpose.h"
 
 enum {
+    SHORT = 128, /* up to so many columns rows are transposed rather than summed along */
     STEPS = 128, /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
 };
@@ -46,15 +49,17 @@ static inline int contiguous_columns(const sl_shape *s, const sl_array *a)
     return is_aligned(a, 0) && (s->cols <= 1 || (s->col_dims == 1 && a->col[0] == sizeof(T)));
 }
 
-static inline int neighbouring_rows(const sl_shape *s, const sl_array *a)
+/* Whether the columns of a row lie apart, as those of a class axis that is not last. */
+static inline int scattered_columns(const sl_shape *s, const sl_array *a)
 {
-    return s->row_dims > 0 && s->col_dims == 1 && is_aligned(a, a->col[0]) && a->row[s->row_dims - 1] == sizeof(T);
+    const ptrdiff_t item = a->storage & SL_HALF ? 2 : sizeof(T);
+    return s->col_dims == 1 && a->col[0] != item && a->col[0] != -item;
 }
 
 static inline plan make_plan(const sl_shape *s, const sl_array *x)
 {
     plan p = {.shape = s};
-    p.across = s->cols <= STEPS || (neighbouring_rows(s, x) && !contiguous_columns(s, x));
+    p.across = s->cols <= SHORT || scattered_columns(s, x);
     p.chunk = p.across ? STEPS : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;
     p.batch = LANES;
@@ -163,27 +168,37 @@ static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, si
     return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk));
 }
 
-/* The tile in a buffer of TILE elements; lanes of absent rows hold 0. */
+/* The tile in a buffer of TILE elements. */
 static inline tile tile_in_buffer(const plan *p, T *buffer, size_t chunk)
 {
     return tile_in(p, buffer, LANES, columns_of(p, chunk));
+}
+
+/* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
+static inline void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer, int out)
+{
+    char *at[LANES];
+    for (size_t i = 0; i < rows; i++)
+        at[i] = r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
+    if (contiguous_columns(p->shape, r->array) && !out)
+        rows_to_tile((const T *const *)at, rows, cols, buffer);
+    else if (contiguous_columns(p->shape, r->array))
+        tile_to_rows(buffer, (T *const *)at, rows, cols);
+    else
+        for (size_t i = 0; i < rows; i++)
+            each_run(p, r, i, first, cols, buffer + i, LANES, out);
 }
 
 static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)
 {
     if (r->direct)
         return tile_in_place(p, r, row, chunk);
-    tile t = tile_in_buffer(p, buffer, chunk);
-    size_t cols = columns_of(p, chunk);
-    if (!p->across) {
-        each_run(p, r, row, chunk * p->chunk, cols, buffer, 1, 0);
-        return t;
-    }
-    if (rows < LANES)
-        memset(buffer, 0, cols * LANES * sizeof(T));
-    for (size_t i = 0; i < rows; i++)
-        each_run(p, r, i, chunk * p->chunk, cols, buffer + i, LANES, 0);
-    return t;
+    size_t cols = columns_of(p, chunk), first = chunk * p->chunk;
+    if (!p->across)
+        each_run(p, r, row, first, cols, buffer, 1, 0);
+    else
+        move_across(p, r, rows, first, cols, buffer, 0);
+    return tile_in_buffer(p, buffer, chunk);
 }
 
 /* Puts a tile where the operand keeps it, unless it is there. */
@@ -191,12 +206,10 @@ static inline void tile_write(const plan *p, const rows_of *r, size_t row, size_
 {
     if (r->direct)
         return;
-    size_t cols = columns_of(p, chunk);
     if (!p->across)
-        each_run(p, r, row, chunk * p->chunk, cols, t.p, 1, 1);
+        each_run(p, r, row, chunk * p->chunk, columns_of(p, chunk), t.p, 1, 1);
     else
-        for (size_t i = 0; i < rows; i++)
-            each_run(p, r, i, chunk * p->chunk, cols, t.p + i, t.step, 1);
+        move_across(p, r, rows, chunk * p->chunk, columns_of(p, chunk), t.p, 1);
 }
 
 /* The byte offset of one column, for a single column dimension. */

@@ -71,12 +71,16 @@ ALWAYS_INLINE vf2 v_exp_significand(v_exp_t p)
    e underflows long before |x| does, and a subnormal has too few bits to go on with. Beyond FAR, e is therefore 2^LIFT times
    too large: 1 + e is 1 either way, log1p(e) = e, and v_round_far puts the result right in one rounding. */
 #if DTYPE == 32
+#define MODERATE 28.0f /* e^-28/2 > CUBE_ROOT, whose cube is normal */
+#define CUBE_ROOT 0x1p-42f
 #define FAR 69.0f      /* e^-69 > 2^-100: all that is made of it is normal */
 #define LOWEST -105.0f /* e^-105 < 2^-151: rounds to 0 */
 #define DOWN 0x1p-64f
 #define LEAST_NORMAL 0x1p-62f /* 2^-126, lifted */
 enum { LIFT = 64 };
 #else
+#define MODERATE 234.0
+#define CUBE_ROOT 0x1p-340
 #define FAR 620.0
 #define LOWEST -747.0
 #define DOWN 0x1p-256
@@ -123,16 +127,17 @@ ALWAYS_INLINE vf2 v_over_one_plus(vf a, vf a_l, vf2 e)
     return (vf2){q, vf_mul(rest, vf_fma(d, vf_set((T)(-8.0 / 17)), vf_set((T)(24.0 / 17))))};
 }
 
-/* log1p(e) for e in [0, 1]: h = 2s; 1/(2 + e) is again a line, within 2 %. */
-ALWAYS_INLINE vf2 v_log1p(vf2 e)
+/* log1p(e) for e in [0, 1]: h = 2s; 1/(2 + e) is again a line, within 2 %. `far`: e may be below e^-MODERATE. Products that
+   underflow take a hundred cycles, so cubes that do are 0 from the start. */
+ALWAYS_INLINE vf2 v_log1p(vf2 e, int far)
 {
     vf d = vf_add(vf_set(2), e.h), d_l = vf_add(vf_add(vf_sub(vf_set(2), d), e.h), e.l);
     vf s = vf_div(e.h, d), rest = vf_fnma(s, d_l, e.l);
     if (VF_FUSED)
         rest = vf_add(rest, vf_fnma(s, d, e.h));
     vf twice_lost = vf_mul(rest, vf_fma(d, vf_set((T)(-16.0 / 49)), vf_set((T)(80.0 / 49))));
-    vf w = vf_mul(s, s);
-    return (vf2){vf_add(s, s), vf_fma(vf_mul(w, s), V_POLYNOMIAL(w, ATANH_REST), twice_lost)};
+    vf cubed = far ? vf_keep(vf_lt(vf_set(CUBE_ROOT), s), s) : s, w = vf_mul(cubed, cubed);
+    return (vf2){vf_add(s, s), vf_fma(vf_mul(w, cubed), V_POLYNOMIAL(w, ATANH_REST), twice_lost)};
 }
 
 /* x + y.h + y.l for x >= 0, 0 <= y.h < 1, as high and low part. x + y.h may lose as much as y.l is worth, so what it loses

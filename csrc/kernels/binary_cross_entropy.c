@@ -24,7 +24,7 @@ ALWAYS_INLINE void step(operands o, size_t i, size_t n, vf grad_scale, int weigh
     vf2 e = far ? v_exp_minus_abs_lifted(x) : v_exp_minus_abs(x);
     vm positive = vf_lt(zero, x), lifted = vf_lt(vf_set(FAR), vf_abs(x));
 
-    vf2 l = v_log1p(e);
+    vf2 l = v_log1p(e, far);
     vf softplus = vf_add(l.h, l.l), c = vf_select(positive, a, b);
     if (far)
         softplus = vf_select(lifted, v_round_far(l), softplus);

@@ -12,47 +12,76 @@ typedef struct {
     rows_of soft;
     T keep, smooth;  /* 1 - label_smoothing, label_smoothing / cols */
     int dense;       /* q is not 0 beside the target */
-    int64_t target[LANES];
+    size_t target[LANES];
+    double kept[LANES];                       /* 1, or 0 where the target is ignored or the row absent */
     double x_target[LANES], on_target[LANES]; /* x and A at the target */
-    double sample[LANES];                     /* sample_weight; 0 and ignored are two things */
-    int ignored[LANES];
-    double reference[LANES];                  /* the largest logit of the tiles so far */
+    double sample[LANES];                     /* sample_weight */
+    T reference[LANES];                       /* the largest logit of the tiles so far */
     sl_sum gap[LANES], mass[LANES];           /* sum of q_j (reference - x_j), sum of q_j */
+    double weight[LANES], excess[LANES];      /* W, 2 z lse */
+    double scale[LANES];                      /* what the gradient is multiplied by */
+    double below_top[LANES];                  /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
+    double total[GROUP], total_l[GROUP];      /* of the losses, row i to lane i % GROUP, with what was lost */
     T soft_buffer[TILE];
 } work;
 
-static double row_value(const sl_array *a, ptrdiff_t at)
+/* n values, `at` bytes from p; one loop for each storage. */
+static void read_values(const sl_array *a, const ptrdiff_t *at, size_t n, double *value)
 {
-    T x;
-    gather(&x, 1, a->p + at, 0, 1, a->storage);
-    return (double)x;
+    for (size_t i = 0; i < n; i++) {
+        T x;
+        if (a->storage)
+            gather(&x, 1, a->p + at[i], 0, 1, a->storage);
+        else
+            memcpy(&x, a->p + at[i], sizeof x);
+        value[i] = (double)x;
+    }
 }
+
+static void read_indices(const sl_array *a, const ptrdiff_t *at, size_t n, int64_t *index)
+{
+    if (a->storage == SL_INT64)
+        for (size_t i = 0; i < n; i++)
+            index[i] = sl_read_target(a->p + at[i], SL_INT64);
+    else
+        for (size_t i = 0; i < n; i++)
+            index[i] = sl_read_target(a->p + at[i], a->storage);
+}
+
+static inline double class_weight(const work *k, size_t class) { return k->a->weight ? (double)((const T *)k->a->weight)[class] : 1; }
 
 /* Everything a batch needs of its rows before the walk, which may overwrite the logits. */
 static void read_targets(work *k, batch *b, size_t first)
 {
     const sl_cross_entropy *a = k->a;
     const sl_shape *s = b->plan->shape;
-    ptrdiff_t target_at[LANES], sample_at[LANES];
-    if (a->target.p)
-        row_offsets(s, a->target.row, first, b->n, target_at);
-    if (a->sample_weight.p)
-        row_offsets(s, a->sample_weight.row, first, b->n, sample_at);
-    for (size_t i = 0; i < b->n; i++) {
-        k->sample[i] = a->sample_weight.p ? row_value(&a->sample_weight, sample_at[i]) : 1;
-        k->ignored[i] = 0;
-        k->on_target[i] = k->x_target[i] = 0;
-        if (!a->target.p)
-            continue;
-        k->target[i] = sl_read_target(a->target.p + target_at[i], a->target.storage);
-        k->ignored[i] = k->target[i] == a->ignore_index;
-        b->skip[i] = k->ignored[i] && !b->plan->across && !a->lse.p;
-        if (k->ignored[i])
-            continue;
-        double weight = a->weight ? (double)((const T *)a->weight)[k->target[i]] : 1;
-        k->on_target[i] = (1 - a->label_smoothing) * weight;
-        k->x_target[i] = row_value(&a->logits, b->x.row[i] + column_offset(&b->x, (size_t)k->target[i]));
+    ptrdiff_t at[LANES];
+    int64_t index[LANES];
+    for (size_t i = 0; i < LANES; i++) {
+        k->kept[i] = i < b->n;
+        k->sample[i] = 1;
     }
+    if (a->sample_weight.p) {
+        row_offsets(s, a->sample_weight.row, first, b->n, at);
+        read_values(&a->sample_weight, at, b->n, k->sample);
+    }
+    memset(k->on_target, 0, sizeof k->on_target);
+    memset(k->x_target, 0, sizeof k->x_target);
+    if (!a->target.p)
+        return;
+    row_offsets(s, a->target.row, first, b->n, at);
+    read_indices(&a->target, at, b->n, index);
+    for (size_t i = 0; i < b->n; i++) {
+        int kept = index[i] != a->ignore_index;
+        k->kept[i] = kept;
+        k->target[i] = kept ? (size_t)index[i] : 0;
+        k->on_target[i] = kept ? (1 - a->label_smoothing) * class_weight(k, k->target[i]) : 0;
+        at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
+    }
+    read_values(&a->logits, at, b->n, k->x_target);
+    if (!a->lse.p)
+        for (size_t i = 0; i < b->n; i++)
+            b->skip[i] = k->kept[i] == 0;
 }
 
 /* The steps of soft labels and class weights that go with a tile of logits. */
@@ -74,49 +103,30 @@ static label_tile labels_of(work *k, batch *b, size_t row, size_t chunk)
 }
 
 /* q_j of one vector of a tile: step i, lanes c to c + n. */
-ALWAYS_INLINE vf label(const work *k, const label_tile *t, size_t i, int c, size_t n)
+ALWAYS_INLINE vf label(const work *k, const label_tile *t, size_t i, size_t c, size_t n)
 {
     vf q = vf_set(k->smooth), zero = vf_set(0);
     if (t->soft.p)
-        q = vf_fma(vf_set(k->keep), vf_load_n(t->soft.p + (ptrdiff_t)i * t->soft.step + c, n, zero), q);
+        q = vf_fma(vf_set(k->keep), vf_load_n(t->soft.p + (ptrdiff_t)i * t->soft.step + (ptrdiff_t)c, n, zero), q);
     if (t->weight)
-        q = vf_mul(q, t->across ? vf_set(t->weight[i]) : vf_load_n(t->weight + i * LANES + (size_t)c, n, zero));
+        q = vf_mul(q, t->across ? vf_set(t->weight[i]) : vf_load_n(t->weight + i * LANES + c, n, zero));
     return q;
 }
 
-static size_t lanes_in_step(tile t, size_t i, int c)
+/* The lanes' sums of q_j (highest - x_j) and q_j over a tile. */
+static void tile_labels(const work *k, const label_tile *t, tile x, tile_rows rows, const T *reference, label_totals *totals)
 {
-    size_t lanes = i < t.full ? LANES : t.part;
-    return lanes > (size_t)c ? min_size(lanes - (size_t)c, VL) : 0;
-}
-
-/* The lanes' sums of q_j (highest - x_j) and q_j over a tile. W, the sum of q, multiplies the whole gradient, so what its
-   additions lose is kept. A zero q at an infinite logit adds nothing; lanes past the end of a row have no label. */
-static void tile_labels(const work *k, const label_tile *t, tile x, const T *reference, double *gap, double *mass)
-{
-    enum { FOLD = 4 };
-    size_t steps = x.full + (x.part != 0);
-    for (int c = 0; c < LANES; c += VL) {
-        vf highest = vf_load(reference + c), zero = vf_set(0), masses = zero, lost = zero;
-        for (size_t i = 0; i < steps;) {
-            vf gaps = zero;
-            for (size_t stop = min_size(steps, i + FOLD); i < stop; i++) {
-                size_t n = lanes_in_step(x, i, c);
-                if (!n)
-                    continue;
-                vf q = label(k, t, i, c, n), v = vf_load_n(x.p + (ptrdiff_t)i * x.step + c, n, highest);
-                if (n < VL)
-                    q = vf_load_n((const T *)&q, n, zero);
-                gaps = vf_fma(q, vf_drop(vf_eq(q, zero), vf_sub(highest, v)), gaps);
-                vf sum = vf_add(masses, q), q_in_sum = vf_sub(sum, masses);
-                vf rounded = vf_add(vf_sub(masses, vf_sub(sum, q_in_sum)), vf_sub(q, q_in_sum));
-                lost = vf_add(lost, rounded);
-                masses = sum;
-            }
-            vf_accumulate(gap + c, gaps);
+    for (size_t c = 0; c < rows.lanes; c += VL) {
+        vf highest = of_rows(reference, t->across, rows.first, c);
+        label_sums a = {0};
+        for (size_t i = 0; i < x.full + (x.part > c); i++) {
+            size_t n = i < x.full ? VL : min_size(VL, x.part - c);
+            vf q = label(k, t, i, c, n), v = vf_load_n(x.p + (ptrdiff_t)i * x.step + (ptrdiff_t)c, n, highest);
+            if (n < VL) /* lanes past the end of a row have no label */
+                q = vf_load_n((const T *)&q, n, vf_set(0));
+            label_step(&a, q, vf_select(vf_eq(q, vf_set(0)), highest, v), highest); /* 0 at an infinite logit adds 0 */
         }
-        vf_accumulate(mass + c, masses);
-        vf_accumulate(mass + LANES + c, lost);
+        label_end(&a, totals->gap + c, totals->mass + c, totals->mass_l + c);
     }
 }
 
@@ -124,160 +134,209 @@ static void tile_labels(const work *k, const label_tile *t, tile x, const T *ref
 static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m)
 {
     work *k = context;
-    size_t rows = b->plan->across ? LANES : 1;
-    T reference[LANES];
-    double gap[LANES] = {0}, mass[2 * LANES] = {0}; /* mass: sums, then what they lost */
-    label_tile t = labels_of(k, b, row, chunk);
-    for (size_t i = row; i < row + rows; i++) {
-        double largest = isfinite(m[i - row]) ? (double)m[i - row] : 0;
+    tile_rows rows = rows_of_tile(b, row);
+    label_totals t;
+    label_tile labels = labels_of(k, b, row, chunk);
+    for (size_t i = rows.first; i < rows.first + rows.n; i++) {
+        T largest = isfinite(m[i]) ? m[i] : 0;
         if (chunk == 0) {
             k->gap[i] = k->mass[i] = (sl_sum){0};
             k->reference[i] = largest;
         } else if (largest > k->reference[i]) {
-            sl_sum_add(&k->gap[i], (largest - k->reference[i]) * sl_sum_value(&k->mass[i]));
+            sl_sum_add(&k->gap[i], ((double)largest - (double)k->reference[i]) * sl_sum_value(&k->mass[i]));
             k->reference[i] = largest;
         }
     }
-    for (size_t l = 0; l < LANES; l++)
-        reference[l] = (T)k->reference[b->plan->across ? l : row];
-    tile_labels(k, &t, x, reference, gap, mass);
-    for (size_t l = 0; l < LANES; l++) {
-        sl_sum_add(&k->gap[b->plan->across ? l : row], gap[l]);
-        sl_sum_add(&k->mass[b->plan->across ? l : row], mass[l]);
-        sl_sum_add(&k->mass[b->plan->across ? l : row], mass[LANES + l]);
+    tile_labels(k, &labels, x, rows, k->reference, &t);
+    for (size_t l = 0; l < rows.lanes; l++) {
+        size_t i = labels.across ? l : row;
+        sl_sum_add(&k->gap[i], t.gap[l]);
+        sl_sum_add(&k->mass[i], t.mass[l]);
+        sl_sum_add(&k->mass[i], t.mass_l[l]);
     }
 }
 
-/* What the outputs of one row are made of, in float64. */
-typedef struct {
-    double loss, lse, weight;  /* weight: W */
-    double scale, excess;      /* of the gradient; 2 z lse */
-    double below_top;          /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
-} row_result;
-
-static row_result finish_row(const work *k, const batch *b, size_t i)
+/* The losses of what is not at the target, and of the squared logsumexp. */
+static void add_dense_losses(work *k, const batch *b, double *loss)
 {
-    const sl_cross_entropy *a = k->a;
-    row_result r = {.lse = logsumexp_of(b, i)};
-    double on_target = k->on_target[i], nan = undefined(b, i);
-    if (k->ignored[i])
-        return r;
-    if (on_target != 0) {
-        double gap, lost;
-        two_sum(b->max[i], -k->x_target[i], &gap, &lost);
-        r.loss = on_target * sum_parts(gap, b->log[i], b->log_l[i] + (isfinite(lost) ? lost : 0));
+    for (size_t i = 0; i < b->n; i++) {
+        double mass = sl_sum_value(&k->mass[i]), above = (double)b->sums.max[i] - (double)k->reference[i];
+        k->weight[i] += mass;
+        loss[i] += sl_sum_value(&k->gap[i]) + (mass != 0 ? mass * (above + b->log[i] + b->log_l[i]) : 0);
     }
-    r.weight = on_target;
-    if (k->dense) {
-        double mass = sl_sum_value(&k->mass[i]);
-        r.weight += mass;
-        r.loss += sl_sum_value(&k->gap[i]) + (mass != 0 ? mass * ((b->max[i] - k->reference[i]) + b->log[i] + b->log_l[i]) : 0);
+}
+
+static void add_squares(work *k, const batch *b, double *loss)
+{
+    const double z = k->a->lse_square_scale;
+    for (size_t i = 0; i < b->n; i++) {
+        double lse = logsumexp_of(b, i);
+        loss[i] += z * lse * lse;
+        k->excess[i] = 2 * z * lse;
     }
-    double z = a->lse_square_scale, sum = b->rest[i] + b->top[i];
-    r.loss = k->sample[i] * (r.loss + (z != 0 ? z * r.lse * r.lse : 0)) + nan;
-    /* what is no number of T is no loss: the sum agrees with the losses it is the sum of */
-    if (fabs(r.loss) < (DTYPE == 32 ? 0x1p-126 : 0x1p-1022))
-        r.loss = (double)(T)r.loss;
-    r.scale = k->sample[i] * a->grad_scale;
-    r.excess = z != 0 ? 2 * z * r.lse : 0;
-    r.below_top = (r.excess * b->top[i] - r.weight * b->rest[i]) / sum + nan;
-    return r;
+}
+
+/* Losses and what gradients are made of, in float64. Rows that are ignored get zeros whatever is in them. */
+static void finish_rows(work *restrict k, const batch *restrict b, double *restrict loss)
+{
+    const sums *s = &b->sums;
+    for (size_t g = 0; g < b->n; g += GROUP)
+        for (size_t i = g; i < g + GROUP; i++) {
+            double x = k->x_target[i], max = (double)s->max[i], gap = max - x, lost = 0;
+            if (DTYPE == 64)
+                two_sum(max, -x, &gap, &lost);
+            double on_target = k->on_target[i] * sum_parts(gap, b->log[i], b->log_l[i] + finite_or_0(lost));
+            loss[i] = k->on_target[i] != 0 ? on_target : 0;
+            k->weight[i] = k->on_target[i];
+            k->excess[i] = 0;
+        }
+    if (k->dense)
+        add_dense_losses(k, b, loss);
+    if (k->a->lse_square_scale != 0)
+        add_squares(k, b, loss);
+    const double least = DTYPE == 32 ? 0x1p-126 : 0x1p-1022;
+    for (size_t g = 0; g < b->n; g += GROUP)
+        for (size_t i = g; i < g + GROUP; i++) {
+            double x = k->sample[i] * loss[i] + undefined(b, i), rounded = (double)(T)x, sum, lost;
+            x = fabs(x) < least ? rounded : x; /* what is no number of T is no loss: the sum agrees with its terms */
+            loss[i] = k->kept[i] != 0 ? x : 0;
+            two_sum(k->total[i - g], loss[i], &sum, &lost);
+            k->total[i - g] = sum;
+            k->total_l[i - g] += finite_or_0(lost);
+        }
+}
+
+/* What the gradients of rows are made of. */
+static void scale_rows(work *restrict k, const batch *restrict b)
+{
+    const sums *s = &b->sums;
+    const double grad_scale = k->a->grad_scale;
+    for (size_t g = 0; g < b->n; g += GROUP)
+        for (size_t i = g; i < g + GROUP; i++) {
+            double scale = k->sample[i] * grad_scale;
+            k->scale[i] = k->kept[i] != 0 ? scale : 0;
+            k->below_top[i] = (k->excess[i] * s->top[i] - k->weight[i] * s->rest[i]) / (s->rest[i] + s->top[i]) + undefined(b, i);
+        }
 }
 
 /* Whether one element is more than half of the row. */
-static inline int has_most(const batch *b, size_t i) { return b->top[i] > b->rest[i]; }
+static inline int has_most(const batch *b, size_t i) { return b->sums.top[i] > b->sums.rest[i]; }
 
 /* g = e factor - scale q, and at an element that is more than half of its row, which only the maximum can
    be, scale (W - q) + below_top. */
-static void dense_gradient(work *k, batch *b, const row_result *r, const double *factor, const double *factor_l)
+typedef struct {
+    T weight[LANES], scale[LANES], below_top[LANES], half[LANES];
+} dense_factors;
+
+static void dense_tile(work *k, batch *b, const row_factors *factors, const dense_factors *d, size_t row, size_t chunk, tile e)
 {
-    double weight[LANES], scale[LANES], below_top[LANES], half_sum[LANES];
-    T f[LANES], f_l[LANES], w[LANES], s[LANES], below[LANES], half[LANES];
-    for (size_t i = 0; i < b->n; i++) {
-        weight[i] = r[i].weight;
-        scale[i] = r[i].scale;
-        below_top[i] = r[i].scale * r[i].below_top;
-        half_sum[i] = has_most(b, i) ? (b->top[i] + b->rest[i]) / 2 : INFINITY;
+    const int across = b->plan->across;
+    label_tile t = labels_of(k, b, row, chunk);
+    for (size_t c = 0; c < rows_of_tile(b, row).lanes; c += VL) {
+        vf f = of_rows(factors->high, across, row, c), f_l = of_rows(factors->low, across, row, c);
+        vf weight = of_rows(d->weight, across, row, c), scale = of_rows(d->scale, across, row, c);
+        vf below_top = of_rows(d->below_top, across, row, c), half = of_rows(d->half, across, row, c);
+        vm none = vf_eq(scale, vf_set(0));
+        for (size_t i = 0; i < e.full + (e.part > c); i++) {
+            size_t n = i < e.full ? VL : min_size(VL, e.part - c);
+            T *p = e.p + (ptrdiff_t)i * e.step + (ptrdiff_t)c;
+            vf v = vf_load_n(p, n, vf_set(0)), q = label(k, &t, i, c, n);
+            vf plain = vf_fnma(q, scale, vf_fma(v, f, vf_mul(v, f_l)));
+            vf at_top = vf_fma(vf_sub(weight, q), scale, below_top);
+            vf_store_n(p, vf_drop(none, vf_select(vf_lt(half, v), at_top, plain)), n);
+        }
     }
-    for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        parts_to_lanes(b, factor, factor_l, row, f, f_l);
-        to_lanes(b, weight, row, w);
-        to_lanes(b, scale, row, s);
-        to_lanes(b, below_top, row, below);
-        to_lanes(b, half_sum, row, half);
+}
+
+/* The gradient at the target: times * what the walk leaves there + plus. It lacks A, or where the target is more than half of
+   its row, has a value of its own. */
+typedef struct {
+    double times[LANES], plus[LANES];
+} target_values;
+
+static void find_target_values(const work *restrict k, const batch *restrict b, target_values *restrict t)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        double most = k->x_target[i] == (double)b->sums.max[i] && has_most(b, i);
+        double others = 0; /* W - q */
+        if (k->dense && i < b->n)
+            others = sl_sum_value(&k->mass[i]) - (double)k->smooth * class_weight(k, k->target[i]);
+        t->times[i] = 1 - most;
+        t->plus[i] = k->scale[i] * (most != 0 ? others + k->below_top[i] : -k->on_target[i]);
+    }
+}
+
+/* Puts the gradient at the targets of a tile, for the rows whose target is in it. */
+static void target_tile(const work *k, const target_values *t, const batch *b, size_t row, size_t chunk, tile e)
+{
+    const int across = b->plan->across;
+    size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk);
+    for (size_t i = row; i < (across ? b->n : row + 1); i++) {
+        size_t at = k->target[i] - first;
+        if (k->kept[i] == 0 || at >= cols)
+            continue;
+        T *g = e.p + (across ? (ptrdiff_t)at * e.step + (ptrdiff_t)i : (ptrdiff_t)at);
+        *g = (T)(t->times[i] * (double)*g + t->plus[i]);
+    }
+}
+
+static void find_dense_factors(const work *k, const batch *b, dense_factors *d)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        d->scale[i] = (T)k->scale[i];
+        d->weight[i] = (T)k->weight[i];
+        d->below_top[i] = (T)(k->scale[i] * k->below_top[i]);
+        d->half[i] = has_most(b, i) ? (T)((b->sums.top[i] + b->sums.rest[i]) / 2) : (T)INFINITY;
+    }
+}
+
+/* The second walk: exponentials become gradients. */
+static void put_gradient(work *k, batch *b)
+{
+    double weight[LANES];
+    row_factors f;
+    target_values t;
+    dense_factors d;
+    scale_rows(k, b);
+    for (size_t i = 0; i < LANES; i++)
+        weight[i] = k->scale[i] * (k->weight[i] + k->excess[i]);
+    batch_factors(b, weight, &f);
+    for (size_t i = 0; i < LANES; i++) {
+        f.high[i] = k->scale[i] != 0 ? f.high[i] : 0;
+        f.low[i] = k->scale[i] != 0 ? f.low[i] : 0;
+    }
+    if (k->a->target.p)
+        find_target_values(k, b, &t);
+    if (k->dense)
+        find_dense_factors(k, b, &d);
+    for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
             tile e = exps_tile(b, row, chunk);
-            label_tile t = labels_of(k, b, row, chunk);
-            for (int c = 0; c < LANES; c += VL)
-                for (size_t i = 0; i < e.full + (e.part != 0); i++) {
-                    size_t n = lanes_in_step(e, i, c);
-                    T *p = e.p + (ptrdiff_t)i * e.step + c;
-                    vf v = vf_load_n(p, n, vf_set(0)), q = label(k, &t, i, c, n), sl = vf_load(s + c);
-                    vf plain = vf_fnma(q, sl, vf_fma(v, vf_load(f + c), vf_mul(v, vf_load(f_l + c))));
-                    vf at_top = vf_fma(vf_sub(vf_load(w + c), q), sl, vf_load(below + c));
-                    vf g = vf_select(vf_lt(vf_load(half + c), v), at_top, plain);
-                    vf_store_n(p, vf_drop(vf_eq(sl, vf_set(0)), g), n);
-                }
+            if (k->dense)
+                dense_tile(k, b, &f, &d, row, chunk, e);
+            else
+                tile_scale(e, b->plan->across, rows_of_tile(b, row), f.high, f.low);
+            if (k->a->target.p)
+                target_tile(k, &t, b, row, chunk, e);
             tile_write(b->plan, &b->out, row, b->n, chunk, e);
         }
-    }
 }
 
-/* The target's own part of the gradient, last: what the walk left there lacks A. */
-static void target_gradient(const work *k, batch *b, const row_result *r)
+static void cross_entropy_batch(work *k, const sl_cross_entropy *a, batch *b, size_t first)
 {
-    for (size_t i = 0; i < b->n; i++) {
-        if (k->ignored[i])
-            continue;
-        char *at = b->out.array->p + b->out.row[i] + column_offset(&b->out, (size_t)k->target[i]);
-        double q = k->on_target[i];
-        T g;
-        if (k->x_target[i] == b->max[i] && has_most(b, i)) {
-            double weight = k->a->weight ? (double)((const T *)k->a->weight)[k->target[i]] : 1;
-            double others = k->dense ? sl_sum_value(&k->mass[i]) - (double)k->smooth * weight : 0; /* W - q */
-            g = (T)(r[i].scale * (others + r[i].below_top));
-        } else {
-            gather(&g, 1, at, 0, 1, b->out.array->storage);
-            g = (T)((double)g - r[i].scale * q);
-        }
-        scatter(at, 0, &g, 1, 1, b->out.array->storage);
-    }
-}
-
-static void cross_entropy_batch(work *k, sl_cross_entropy *a, batch *b, size_t first)
-{
-    row_result r[LANES];
-    double loss[LANES], lse[LANES], smaller[LANES], factor[LANES], factor_l[LANES];
-    int wanted = a->grad.p != NULL;
+    double loss[LANES], lse[LANES];
     k->soft = rows_at(b->plan, &a->soft, first, b->n);
     read_targets(k, b, first);
-    batch_sum(b, wanted ? STORE : 0, k->dense ? add_labels : NULL, k);
+    batch_sum(b, a->grad.p ? STORE : 0, k->dense ? add_labels : NULL, k);
     batch_log(b);
-    for (size_t i = 0; i < b->n; i++) {
-        lse[i] = a->lse.p || k->dense ? fabs(logsumexp_of(b, i)) : INFINITY;
-        loss[i] = k->ignored[i] || k->dense ? INFINITY : (b->max[i] - k->x_target[i]) + b->log[i];
-        smaller[i] = lse[i] < loss[i] ? lse[i] : loss[i];
-    }
-    batch_refine(b, smaller);
-    for (size_t i = 0; i < b->n; i++) {
-        r[i] = finish_row(k, b, i);
-        loss[i] = r[i].loss;
-        lse[i] = r[i].lse;
-        factor[i] = factor_l[i] = 0;
-        if (!k->ignored[i])
-            over_sum(b, i, r[i].scale * (r[i].weight + r[i].excess), &factor[i], &factor_l[i]);
-        sl_sum_add(&a->total, loss[i]);
-    }
+    finish_rows(k, b, loss);
     put_row_values(b, &a->loss, first, loss);
-    put_row_values(b, &a->lse, first, lse);
-    if (!wanted)
-        return;
-    if (k->dense)
-        dense_gradient(k, b, r, factor, factor_l);
-    else
-        put_scaled_exps(b, factor, factor_l);
-    if (a->target.p)
-        target_gradient(k, b, r);
+    if (a->lse.p) {
+        batch_logsumexp(b, lse);
+        put_row_values(b, &a->lse, first, lse);
+    }
+    if (a->grad.p)
+        put_gradient(k, b);
 }
 
 void FN(cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end)
@@ -285,15 +344,20 @@ void FN(cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end)
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits);
     batch b;
-    work k = {
-        .a = a,
-        .keep = (T)(1 - a->label_smoothing),
-        .smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0,
-        .dense = !a->target.p || a->label_smoothing != 0,
-    };
+    work k;
+    k.a = a;
+    k.keep = (T)(1 - a->label_smoothing);
+    k.smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0;
+    k.dense = !a->target.p || a->label_smoothing != 0;
+    memset(k.total, 0, sizeof k.total);
+    memset(k.total_l, 0, sizeof k.total_l);
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->logits, &a->grad, first, min_size(p.batch, end - first));
         cross_entropy_batch(&k, a, &b, first);
+    }
+    for (int i = 0; i < GROUP; i++) {
+        sl_sum_add(&a->total, k.total[i]);
+        sl_sum_add(&a->total, k.total_l[i]);
     }
     fp_leave(state);
 }

@@ -24,7 +24,7 @@ ALWAYS_INLINE vf v_sigmoid(vf x, vf2 e, int far)
 /* log(1 + e^x) = max(x, 0) + log1p(e). */
 ALWAYS_INLINE vf v_softplus(vf x, vf2 e, int far)
 {
-    return rounded(v_add(vf_max(x, vf_set(0)), v_log1p(e)), x, vf_lt(x, vf_set(0)), far);
+    return rounded(v_add(vf_max(x, vf_set(0)), v_log1p(e, far)), x, vf_lt(x, vf_set(0)), far);
 }
 
 ALWAYS_INLINE vf2 v_exp_of(vf x, int far) { return far ? v_exp_minus_abs_lifted(x) : v_exp_minus_abs(x); }

@@ -5,22 +5,21 @@
 
 static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
 {
-    double lse[LANES], sign[LANES], factor[LANES], factor_l[LANES];
-    int softmax = a->softmax.p != NULL;
-    batch_sum(b, softmax ? STORE : 0, NULL, NULL);
+    double lse[LANES], sign[LANES], one[LANES];
+    row_factors f;
+    batch_sum(b, a->softmax.p ? STORE : 0, NULL, NULL);
     batch_log(b);
+    batch_logsumexp(b, lse);
     for (size_t i = 0; i < b->n; i++)
-        lse[i] = logsumexp_of(b, i);
-    batch_refine(b, lse);
-    for (size_t i = 0; i < b->n; i++) {
-        lse[i] = logsumexp_of(b, i);
         sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
-        over_sum(b, i, 1, &factor[i], &factor_l[i]);
-    }
     put_row_values(b, &a->lse, first, lse);
     put_row_values(b, &a->sign, first, sign);
-    if (softmax)
-        put_scaled_exps(b, factor, factor_l);
+    if (!a->softmax.p)
+        return;
+    for (int i = 0; i < LANES; i++)
+        one[i] = 1;
+    batch_factors(b, one, &f);
+    put_scaled_exps(b, &f);
 }
 
 /* The sum of weight * exp over one buffered tile of a row, in the row's unit. Where the maximum is infinite the unit is
@@ -40,25 +39,30 @@ static double weighted_sum(const T *x, const T *weight, const T *e, size_t n, in
 /* One row along: sum of b exp(x), an element whose b is 0 being absent, as log of its magnitude and sign. */
 static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight, size_t row, double *lse, double *sign)
 {
-    T x_buffer[TILE], b_buffer[TILE], e_buffer[TILE], m[LANES], factor[LANES], high[LANES], low[LANES];
+    const tile_rows only = {0, 1, LANES};
+    T x_buffer[TILE], b_buffer[TILE], e_buffer[TILE], m[LANES];
     double total = 0; /* the tiles' own sums, without b, are not looked at */
     rows_of x_row = *x, b_row = *weight;
     x_row.direct = b_row.direct = 0;
-    sums s;
-    sums_start(&s, p->shape->cols);
+    sums s = {0};
+    sums_start(&s, 0, p->shape->cols);
     for (size_t chunk = 0; chunk < p->chunks; chunk++) {
         size_t n = columns_of(p, chunk);
         tile t = tile_read(p, &x_row, row, 1, chunk, x_buffer);
         tile_read(p, &b_row, row, 1, chunk, b_buffer);
         for (size_t i = 0; i < n; i++)
             x_buffer[i] = b_buffer[i] != 0 ? x_buffer[i] : -(T)INFINITY;
-        if (sums_meet_tile(&s, 0, chunk == 0, t, m, factor))
-            total *= (double)factor[0] * (double)factor[0];
-        sums_add_tile(&s, 0, t, tile_in_buffer(p, e_buffer, chunk), m, STORE);
+        units before = s.unit;
+        if (sums_meet_tile(&s, only, chunk == 0, t, m)) {
+            double root = unit_ratio_root(&before, &s.unit, 0);
+            total = total * root * root;
+        }
+        sums_add_tile(&s, only, t, tile_in_buffer(p, e_buffer, chunk), m, STORE);
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
-    exp_of_max(&s, s.max, high, low);
-    double top = isinf(s.max[0]) ? 1 : (double)high[0] + (double)low[0], ratio, ratio_l, excess, excess_l, log, log_l;
+    double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l;
+    exp_of_max(&s.unit, 0, 1, s.max, 0, &top, &top_l);
+    top = isinf(s.max[0]) ? 1 : top + top_l;
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
     two_sum(ratio, -1, &excess, &excess_l);

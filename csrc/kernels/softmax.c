@@ -7,14 +7,15 @@
 static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *log)
 {
     tile x = read_x(b, row, chunk), y = kept_tile(b, row, chunk);
-    for (int c = 0; c < LANES; c += VL) {
-        vf m = vf_load(max + c), l = vf_load(log + c);
+    tile_rows rows = rows_of_tile(b, row);
+    for (size_t c = 0; c < rows.lanes; c += VL) {
+        vf m = of_rows(max, b->plan->across, row, c), l = of_rows(log, b->plan->across, row, c);
         const T *p = x.p + c;
         T *q = y.p + c;
         for (size_t i = 0; i < x.full; i++, p += x.step, q += y.step)
             vf_store(q, vf_sub(vf_sub(vf_load(p), m), l));
-        if (x.part > (size_t)c) {
-            size_t n = x.part - (size_t)c;
+        if (x.part > c) {
+            size_t n = x.part - c;
             vf_store_n(q, vf_sub(vf_sub(vf_load_n(p, n, m), m), l), n);
         }
     }
@@ -23,27 +24,25 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
 
 static void softmax_batch(batch *b)
 {
-    double factor[LANES], factor_l[LANES];
+    double one[LANES];
+    row_factors f;
+    for (int i = 0; i < LANES; i++)
+        one[i] = 1;
     batch_sum(b, STORE, NULL, NULL);
-    for (size_t i = 0; i < b->n; i++)
-        over_sum(b, i, 1, &factor[i], &factor_l[i]);
-    put_scaled_exps(b, factor, factor_l);
+    batch_factors(b, one, &f);
+    put_scaled_exps(b, &f);
 }
 
 static void log_softmax_batch(batch *b)
 {
-    double log[LANES];
-    T max_lane[LANES], log_lane[LANES];
+    T log[LANES] = {0};
     batch_sum(b, 0, NULL, NULL);
     batch_log(b);
     for (size_t i = 0; i < b->n; i++)
-        log[i] = b->log[i] + b->log_l[i] + undefined(b, i);
-    for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        to_lanes(b, b->max, row, max_lane);
-        to_lanes(b, log, row, log_lane);
+        log[i] = (T)(b->log[i] + b->log_l[i] + undefined(b, i));
+    for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++)
-            log_tile(b, row, chunk, max_lane, log_lane);
-    }
+            log_tile(b, row, chunk, b->sums.max, log);
 }
 
 void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)

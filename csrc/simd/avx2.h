@@ -58,23 +58,98 @@ static inline vf vf_load_n(const T *p, size_t n, vf fill)
     return vf_select(VF_FROM_BITS(lanes), OP(maskload)(p, lanes), fill);
 }
 
+/* the first n lanes. In halves, quarters and so on: the row that follows is often read next, and a load must wait where a
+   masked store covers, even lanes that it leaves alone. */
 static inline void vf_store_n(T *p, vf a, size_t n)
 {
-    if (n >= VL)
+    if (n >= VL) {
         vf_store(p, a);
-    else
-        OP(maskstore)(p, VF_LANES(n), a);
+        return;
+    }
+    __m128i half = _mm256_castsi256_si128(VF_BITS(a));
+    if (n & (VL / 2)) {
+        _mm_storeu_si128((void *)p, half);
+        half = _mm256_extracti128_si256(VF_BITS(a), 1);
+        p += VL / 2;
+    }
+    if (n & (VL / 4)) {
+        _mm_storel_epi64((void *)p, half);
+        half = _mm_unpackhi_epi64(half, half);
+        p += VL / 4;
+    }
+    if (VL == 8 && n & 1)
+        _mm_storeu_si32(p, half);
 }
 
-/* lane by lane into doubles in memory */
-static inline void vf_accumulate(double *sum, vf a)
+/* the largest lane; no NaN */
+static inline T vf_largest(vf a)
 {
 #if DTYPE == 32
-    _mm256_storeu_pd(sum, _mm256_add_pd(_mm256_loadu_pd(sum), _mm256_cvtps_pd(_mm256_castps256_ps128(a))));
-    _mm256_storeu_pd(sum + 4, _mm256_add_pd(_mm256_loadu_pd(sum + 4), _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))));
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 #else
-    _mm256_storeu_pd(sum, _mm256_add_pd(_mm256_loadu_pd(sum), a));
+    __m128d m = _mm_max_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(m, _mm_unpackhi_pd(m, m)));
 #endif
 }
+
+/* the rows of a square become its columns */
+static inline void vf_transpose(vf *v)
+{
+    vf a[VL], b[VL];
+    UNROLL for (int i = 0; i < VL; i += 2) {
+        a[i] = OP(unpacklo)(v[i], v[i + 1]);
+        a[i + 1] = OP(unpackhi)(v[i], v[i + 1]);
+    }
+#if DTYPE == 32
+    UNROLL for (int i = 0; i < VL; i += 4)
+        UNROLL for (int j = 0; j < 2; j++) {
+            b[i + 2 * j] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0x44);
+            b[i + 2 * j + 1] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0xee);
+        }
+#else
+    UNROLL for (int i = 0; i < VL; i++)
+        b[i] = a[i];
+#endif
+    UNROLL for (int i = 0; i < VL / 2; i++) {
+        v[i] = OP(permute2f128)(b[i], b[i + VL / 2], 0x20);
+        v[i + VL / 2] = OP(permute2f128)(b[i], b[i + VL / 2], 0x31);
+    }
+}
+
+#if DTYPE == 32
+/* float rows are summed in double: each half of a vf is a vd */
+typedef __m256d vd, vdm;
+enum { VD = 4 };
+#define vd_set _mm256_set1_pd
+#define vd_load _mm256_loadu_pd
+#define vd_store _mm256_storeu_pd
+#define vd_add _mm256_add_pd
+#define vd_sub _mm256_sub_pd
+#define vd_max _mm256_max_pd
+#define vd_fma _mm256_fmadd_pd
+#define vd_fnma _mm256_fnmadd_pd
+#define vd_eq(a, b) _mm256_cmp_pd(a, b, _CMP_EQ_OQ)
+#define vd_add_where(m, a, b) _mm256_add_pd(a, _mm256_and_pd(m, b))     /* a + b where m, else a */
+#define vd_add_unless(m, a, b) _mm256_add_pd(a, _mm256_andnot_pd(m, b)) /* a where m, else a + b */
+#define vd_low(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
+#define vd_high(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))
+
+/* upper and lower half, quarter and so on are added */
+static inline double vd_sum(vd a)
+{
+    __m128d pair = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)));
+}
+
+#define vf_from_halves(low, high) _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low))
+
+/* a 2^k, k being the low bits of t's significand; the result is normal */
+static inline vd vd_times_pow2(vd a, vd t)
+{
+    return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a), _mm256_slli_epi64(_mm256_castpd_si256(t), 52)));
+}
+#endif
 
 #include "x86_fpstate.h"

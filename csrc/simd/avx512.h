@@ -55,24 +55,110 @@ static inline vf vf_load_n(const T *p, size_t n, vf fill)
     return n >= VL ? vf_load(p) : OP(mask_loadu)(fill, VF_LANES(n), p);
 }
 
+/* the first n lanes. In halves, quarters and so on: the row that follows is often read next, and a load must wait where a
+   masked store covers, even lanes that it leaves alone. */
 static inline void vf_store_n(T *p, vf a, size_t n)
 {
-    if (n >= VL)
+    if (n >= VL) {
         vf_store(p, a);
-    else
-        OP(mask_storeu)(p, VF_LANES(n), a);
+        return;
+    }
+    __m512i bits = VF_BITS(a);
+    __m256i half = _mm512_castsi512_si256(bits);
+    if (n & (VL / 2)) {
+        _mm256_storeu_si256((void *)p, half);
+        half = _mm512_extracti64x4_epi64(bits, 1);
+        p += VL / 2;
+    }
+    __m128i quarter = _mm256_castsi256_si128(half);
+    if (n & (VL / 4)) {
+        _mm_storeu_si128((void *)p, quarter);
+        quarter = _mm256_extracti128_si256(half, 1);
+        p += VL / 4;
+    }
+    if (n & (VL / 8)) {
+        _mm_storel_epi64((void *)p, quarter);
+        quarter = _mm_unpackhi_epi64(quarter, quarter);
+        p += VL / 8;
+    }
+    if (VL == 16 && n & 1)
+        _mm_storeu_si32(p, quarter);
 }
 
-/* lane by lane into doubles in memory */
-static inline void vf_accumulate(double *sum, vf a)
+/* the largest lane; no NaN */
+#define vf_largest OP(reduce_max)
+
+/* the rows of a square become its columns */
+static inline void vf_transpose(vf *v)
 {
+    vf a[VL], b[VL];
+    UNROLL for (int i = 0; i < VL; i += 2) {
+        a[i] = OP(unpacklo)(v[i], v[i + 1]);
+        a[i + 1] = OP(unpackhi)(v[i], v[i + 1]);
+    }
 #if DTYPE == 32
-    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a)), high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
-    _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), low));
-    _mm512_storeu_pd(sum + 8, _mm512_add_pd(_mm512_loadu_pd(sum + 8), high));
+    UNROLL for (int i = 0; i < VL; i += 4)
+        UNROLL for (int j = 0; j < 2; j++) {
+            __m512d low = _mm512_castps_pd(a[i + j]), high = _mm512_castps_pd(a[i + j + 2]);
+            b[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            b[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    enum { QUARTER = 4 };
+#define SHUFFLE_QUARTERS _mm512_shuffle_f32x4
 #else
-    _mm512_storeu_pd(sum, _mm512_add_pd(_mm512_loadu_pd(sum), a));
+    UNROLL for (int i = 0; i < VL; i++)
+        b[i] = a[i];
+    enum { QUARTER = 2 };
+#define SHUFFLE_QUARTERS _mm512_shuffle_f64x2
 #endif
+    UNROLL for (int j = 0; j < QUARTER; j++) {
+        vf even_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0x88), odd_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0xdd);
+        vf even_high = SHUFFLE_QUARTERS(b[2 * QUARTER + j], b[3 * QUARTER + j], 0x88);
+        vf odd_high = SHUFFLE_QUARTERS(b[2 * QUARTER + j], b[3 * QUARTER + j], 0xdd);
+        v[j] = SHUFFLE_QUARTERS(even_low, even_high, 0x88);
+        v[QUARTER + j] = SHUFFLE_QUARTERS(odd_low, odd_high, 0x88);
+        v[2 * QUARTER + j] = SHUFFLE_QUARTERS(even_low, even_high, 0xdd);
+        v[3 * QUARTER + j] = SHUFFLE_QUARTERS(odd_low, odd_high, 0xdd);
+    }
 }
+
+#if DTYPE == 32
+/* float rows are summed in double: each half of a vf is a vd */
+typedef __m512d vd;
+typedef __mmask8 vdm;
+enum { VD = 8 };
+#define vd_set _mm512_set1_pd
+#define vd_load _mm512_loadu_pd
+#define vd_store _mm512_storeu_pd
+#define vd_add _mm512_add_pd
+#define vd_sub _mm512_sub_pd
+#define vd_max _mm512_max_pd
+#define vd_fma _mm512_fmadd_pd
+#define vd_fnma _mm512_fnmadd_pd
+#define vd_eq(a, b) _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ)
+#define vd_add_where(m, a, b) _mm512_mask_add_pd(a, m, a, b)           /* a + b where m, else a */
+#define vd_add_unless(m, a, b) _mm512_mask_add_pd(a, (vdm) ~(m), a, b) /* a where m, else a + b */
+#define vd_low(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))
+#define vd_high(a) _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))
+
+/* upper and lower half, quarter and so on are added */
+static inline double vd_sum(vd a)
+{
+    __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d pair = _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)));
+}
+
+static inline vf vf_from_halves(vd low, vd high)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
+
+/* a 2^k, k being the low bits of t's significand; the result is normal */
+static inline vd vd_times_pow2(vd a, vd t)
+{
+    return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a), _mm512_slli_epi64(_mm512_castpd_si512(t), 52)));
+}
+#endif
 
 #include "x86_fpstate.h"

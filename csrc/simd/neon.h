@@ -76,15 +76,57 @@ static inline void vf_store_n(T *p, vf a, size_t n)
             p[i] = a[i];
 }
 
-/* lane by lane into doubles in memory */
-static inline void vf_accumulate(double *sum, vf a)
+/* the largest lane; no NaN */
+#define vf_largest OP(vmaxv)
+
+/* the rows of a square become its columns */
+static inline void vf_transpose(vf *v)
 {
+    vf a[VL];
+    UNROLL for (int i = 0; i < VL; i += 2) {
+        a[i] = OP(vtrn1)(v[i], v[i + 1]);
+        a[i + 1] = OP(vtrn2)(v[i], v[i + 1]);
+    }
 #if DTYPE == 32
-    vst1q_f64(sum, vaddq_f64(vld1q_f64(sum), vcvt_f64_f32(vget_low_f32(a))));
-    vst1q_f64(sum + 2, vaddq_f64(vld1q_f64(sum + 2), vcvt_high_f64_f32(a)));
+    UNROLL for (int i = 0; i < 2; i++) {
+        float64x2_t low = vreinterpretq_f64_f32(a[i]), high = vreinterpretq_f64_f32(a[i + 2]);
+        v[i] = vreinterpretq_f32_f64(vtrn1q_f64(low, high));
+        v[i + 2] = vreinterpretq_f32_f64(vtrn2q_f64(low, high));
+    }
 #else
-    vst1q_f64(sum, vaddq_f64(vld1q_f64(sum), a));
+    v[0] = a[0];
+    v[1] = a[1];
 #endif
 }
+
+#if DTYPE == 32
+/* float rows are summed in double: each half of a vf is a vd */
+typedef float64x2_t vd;
+typedef uint64x2_t vdm;
+enum { VD = 2 };
+#define vd_set vdupq_n_f64
+#define vd_load vld1q_f64
+#define vd_store vst1q_f64
+#define vd_add vaddq_f64
+#define vd_sub vsubq_f64
+#define vd_fma(a, b, c) vfmaq_f64(c, a, b)
+#define vd_fnma(a, b, c) vfmsq_f64(c, a, b)
+#define vd_eq vceqq_f64
+#define vd_add_where(m, a, b) vaddq_f64(a, vreinterpretq_f64_u64(vandq_u64(m, vreinterpretq_u64_f64(b))))
+#define vd_add_unless(m, a, b) vaddq_f64(a, vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(b), m)))
+#define vd_low(a) vcvt_f64_f32(vget_low_f32(a))
+#define vd_high vcvt_high_f64_f32
+#define vd_sum vaddvq_f64
+#define vf_from_halves(low, high) vcvt_high_f32_f64(vcvt_f32_f64(low), high)
+
+/* b where one of them is NaN */
+static inline vd vd_max(vd a, vd b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+
+/* a 2^k, k being the low bits of t's significand; the result is normal */
+static inline vd vd_times_pow2(vd a, vd t)
+{
+    return vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(a), vshlq_n_u64(vreinterpretq_u64_f64(t), 52)));
+}
+#endif
 
 #include "fenv_fpstate.h"

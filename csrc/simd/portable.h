@@ -72,11 +72,63 @@ static inline void vf_store_n(T *p, vf a, size_t n)
             p[i] = a[i];
 }
 
-/* lane by lane into doubles in memory */
-static inline void vf_accumulate(double *sum, vf a)
+/* the largest lane; no NaN */
+static inline T vf_largest(vf a)
 {
-    for (int i = 0; i < VL; i++)
-        sum[i] += (double)a[i];
+    T largest = a[0];
+    for (int i = 1; i < VL; i++)
+        largest = a[i] > largest ? a[i] : largest;
+    return largest;
 }
+
+/* the rows of a square become its columns */
+static inline void vf_transpose(vf *v)
+{
+    vf a[VL];
+    for (int i = 0; i < VL; i++)
+        for (int j = 0; j < VL; j++)
+            a[i][j] = v[j][i];
+    memcpy(v, a, sizeof a);
+}
+
+#if DTYPE == 32
+/* float rows are summed in double: each half of a vf is a vd */
+typedef double vd __attribute__((vector_size(16)));
+typedef int64_t vdm __attribute__((vector_size(16)));
+enum { VD = 2 };
+
+static inline vd vd_set(double a) { return a - (vd){0}; }
+
+static inline vd vd_load(const double *p)
+{
+    vd a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+
+static inline void vd_store(double *p, vd a) { memcpy(p, &a, sizeof a); }
+
+#define vd_add(a, b) ((a) + (b))
+#define vd_sub(a, b) ((a) - (b))
+#define vd_fma(a, b, c) ((a) * (b) + (c))
+#define vd_fnma(a, b, c) ((c) - (a) * (b))
+#define vd_eq(a, b) ((vdm)((a) == (b)))
+#define vd_add_where(m, a, b) ((a) + (vd)((m) & (vdm)(b)))   /* a + b where m, else a */
+#define vd_add_unless(m, a, b) ((a) + (vd)(~(m) & (vdm)(b))) /* a where m, else a + b */
+#define vd_low(a) ((vd){(double)(a)[0], (double)(a)[1]})
+#define vd_high(a) ((vd){(double)(a)[2], (double)(a)[3]})
+#define vd_sum(a) ((a)[0] + (a)[1])
+#define vf_from_halves(low, high) ((vf){(float)(low)[0], (float)(low)[1], (float)(high)[0], (float)(high)[1]})
+
+/* b where one of them is NaN */
+static inline vd vd_max(vd a, vd b)
+{
+    vdm m = a > b;
+    return (vd)((m & (vdm)a) | (~m & (vdm)b));
+}
+
+/* a 2^k, k being the low bits of t's significand; the result is normal */
+static inline vd vd_times_pow2(vd a, vd t) { return (vd)((vdm)a + ((vdm)t << 52)); }
+#endif
 
 #include "fenv_fpstate.h"
