@@ -65,18 +65,15 @@ typedef struct {
     double grad_scale;       /* times every gradient: 1, or 1/denominator of a mean */
     sl_array loss, lse;      /* per row, optional; loss with sample_weight in it */
     sl_array grad;           /* rows x cols, optional; grad.p == logits.p: in place */
-    sl_sum total;            /* sum of the rows' losses is added to it */
 } sl_cross_entropy;
 
-/* One run of n elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything aligned.
-   The caller zeroes `total` once, then gives the runs of one reduction in order. */
+/* One run of elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything aligned. */
 typedef struct {
     const char *x, *y, *weight, *pos_weight;
     ptrdiff_t xs, ys, weights, pos_weights;
     char *loss, *grad;
     ptrdiff_t losses, grads;
     double grad_scale;
-    sl_sum total;
 } sl_binary_cross_entropy;
 
 #define X(name, args) void(*name) args;
@@ -103,9 +100,10 @@ const sl_backend *sl_backend_at(int i);
 /* The one of that name among them, or NULL. */
 const sl_backend *sl_backend_named(const char *name);
 
-/* Reads the index targets of `a` once, before any output is written: finds the mean's denominator, the sum over kept
-   rows of weight[target] * sample_weight, and returns the first row whose target is neither ignored nor in
-   [0, cols), or -1. (targets.c) */
-ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, double *denominator, int64_t *bad_target);
+/* Reads the index targets of rows [begin, end) of `a` once, before any output is written: adds their part of the mean's
+   denominator, the sum over kept rows of weight[target] * sample_weight, and returns the first row whose target is neither
+   ignored nor in [0, cols), or -1. (targets.c) */
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
+                          int64_t *bad_target);
 
 #endif

@@ -5,12 +5,13 @@ from cpython.object cimport PyObject
 from numpy cimport ndarray, npy_intp
 
 from simdloss._arrays cimport (
-    MANY, as_array, as_real, check_apart, check_real, kernel_type_of, new_like, or_scalar, out_like, overlap,
+    as_array, as_real, check_apart, check_real, kernel_type_of, new_like, or_scalar, out_like, overlap,
     shape_of,
 )
+from simdloss._blocks cimport run_elements
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_reduction
-from simdloss.ops cimport sl_binary_cross_entropy
+from simdloss.ops cimport sl_binary_cross_entropy, sl_sum
 
 cnp.import_array()
 
@@ -139,6 +140,7 @@ def binary_cross_entropy_with_logits_and_grad(logits, target, *, weight=None, po
 cdef object compute(object logits, object target, object weight, object pos_weight, object reduction, object out,
                     bint with_grad, object grad_out):
     cdef sl_binary_cross_entropy job
+    cdef sl_sum total
     cdef ndarray loss = None, grad = None, w = None, q = None
     cdef Reduction reduce = read_reduction(reduction, out)
     cdef ndarray x = as_real(logits, "logits")
@@ -159,13 +161,13 @@ cdef object compute(object logits, object target, object weight, object pos_weig
 
     cdef double count = <double> cnp.PyArray_SIZE(x)
     job.grad_scale = 1 / count if reduce == MEAN and count != 0 else 1
-    job.total.sum = job.total.rest = 0
+    total.sum = total.rest = 0
     if is_plain(x, y, w, q, loss, grad):
-        run_plain(&job, x, y, w, q, loss, grad)
+        run_plain(&job, x, y, w, q, loss, grad, &total)
     else:
-        iterate(&job, x, y, w, q, loss, grad)
+        iterate(&job, x, y, w, q, loss, grad, &total)
 
-    value = loss_value(reduce, &job.total, count, loss, out)
+    value = loss_value(reduce, &total, count, loss, out)
     if with_grad:
         return value, (or_scalar(grad) if grad_out is None else grad_out)
     return value
@@ -184,6 +186,17 @@ cdef ndarray as_weight(object given, ndarray logits, str name):
     if not fits:
         raise ValueError(f"{name} must broadcast to the shape of logits, {shape_of(logits)}; got {shape_of(weight)}")
     return weight
+
+
+ctypedef void (*Kernel)(const sl_binary_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+
+ctypedef struct Call:
+    const sl_binary_cross_entropy *job
+    Kernel kernel
+
+
+cdef inline Kernel kernel_of(bint is_double) noexcept:
+    return active.f64.binary_cross_entropy if is_double else active.f32.binary_cross_entropy
 
 
 # --- One run over memory ---
@@ -213,25 +226,21 @@ cdef inline char *data(ndarray a) noexcept:
     return NULL if a is None else cnp.PyArray_BYTES(a)
 
 
-cdef void run_plain(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
-                    ndarray grad) noexcept:
-    cdef size_t n = cnp.PyArray_SIZE(x)
-    cdef int kernel_type = cnp.PyArray_TYPE(x)
+cdef int run_plain(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss, ndarray grad,
+                   sl_sum *total) except -1:
+    cdef Call call
+    cdef bint is_double = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
     job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = (
         data(x), data(y), data(w), data(q), data(loss), data(grad))
     job.xs = job.ys = job.weights = job.pos_weights = job.losses = job.grads = cnp.PyArray_ITEMSIZE(x)
-    if n < MANY:
-        kernel(job, kernel_type, n)
-    else:
-        with nogil:
-            kernel(job, kernel_type, n)
+    call.job = job
+    call.kernel = kernel_of(is_double)
+    return run_elements(block, &call, cnp.PyArray_SIZE(x), is_double, 0.8, total)
 
 
-cdef inline void kernel(sl_binary_cross_entropy *job, int kernel_type, size_t n) noexcept nogil:
-    if kernel_type == cnp.NPY_DOUBLE:
-        active.f64.binary_cross_entropy(job, n)
-    else:
-        active.f32.binary_cross_entropy(job, n)
+cdef void block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
+    call = <const Call *> given
+    call.kernel(call.job, begin, end, total)
 
 
 # --- Any layout and dtype: NumPy's iterator broadcasts, casts and buffers ---
@@ -248,13 +257,14 @@ cdef enum:
 
 
 cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
-                 ndarray grad) except -1:
+                 ndarray grad, sl_sum *total) except -1:
     cdef PyObject *all[OPERANDS]
     cdef PyArrayObject *given[OPERANDS]
     cdef cnp.npy_uint32 flags[OPERANDS]
     cdef cnp.PyArray_Descr *types[OPERANDS]
     cdef int place[OPERANDS]
     cdef int i, n = 0, kernel_type = kernel_type_of(x)
+    cdef Kernel kernel = kernel_of(kernel_type == cnp.NPY_DOUBLE)
     cdef IterNext next_run
     cdef fenv_t environment
     cdef cnp.dtype descr = cnp.PyArray_DescrFromType(kernel_type)
@@ -276,7 +286,7 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
         if cnp.NpyIter_GetIterSize(iterator) > 0:
             next_run = NpyIter_GetIterNext(iterator, NULL)
             with nogil:
-                run_all(job, iterator, next_run, place, kernel_type)
+                run_all(job, iterator, next_run, place, kernel, total)
     finally:
         # Also writes back what was computed in temporaries.
         cnp.NpyIter_Deallocate(iterator)
@@ -285,7 +295,7 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
 
 
 cdef void run_all(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext next_run, const int *place,
-                  int kernel_type) noexcept nogil:
+                  Kernel kernel, sl_sum *total) noexcept nogil:
     cdef char **at = cnp.NpyIter_GetDataPtrArray(iterator)
     cdef npy_intp *steps = cnp.NpyIter_GetInnerStrideArray(iterator)
     cdef npy_intp *n = cnp.NpyIter_GetInnerLoopSizePtr(iterator)
@@ -299,6 +309,6 @@ cdef void run_all(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext 
         job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = p[0], p[1], p[2], p[3], p[4], p[5]
         job.xs, job.ys, job.weights, job.pos_weights, job.losses, job.grads = (
             step[0], step[1], step[2], step[3], step[4], step[5])
-        kernel(job, kernel_type, n[0])
+        kernel(job, 0, n[0], total)
         if not next_run(iterator):
             break

@@ -244,8 +244,9 @@ static void target_gradient(const work *k, batch *b, const row_result *r)
     }
 }
 
-static void cross_entropy_batch(work *k, sl_cross_entropy *a, batch *b, size_t first)
+static void cross_entropy_batch(work *k, batch *b, size_t first, sl_sum *total)
 {
+    const sl_cross_entropy *a = k->a;
     row_result r[LANES];
     double loss[LANES], lse[LANES], smaller[LANES], factor[LANES], factor_l[LANES];
     int wanted = a->grad.p != NULL;
@@ -266,7 +267,7 @@ static void cross_entropy_batch(work *k, sl_cross_entropy *a, batch *b, size_t f
         factor[i] = factor_l[i] = 0;
         if (!k->ignored[i])
             over_sum(b, i, r[i].scale * (r[i].weight + r[i].excess), &factor[i], &factor_l[i]);
-        sl_sum_add(&a->total, loss[i]);
+        sl_sum_add(total, loss[i]);
     }
     put_row_values(b, &a->loss, first, loss);
     put_row_values(b, &a->lse, first, lse);
@@ -280,7 +281,7 @@ static void cross_entropy_batch(work *k, sl_cross_entropy *a, batch *b, size_t f
         target_gradient(k, b, r);
 }
 
-void FN(cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end)
+void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
 {
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits);
@@ -293,7 +294,7 @@ void FN(cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end)
     };
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->logits, &a->grad, first, min_size(p.batch, end - first));
-        cross_entropy_batch(&k, a, &b, first);
+        cross_entropy_batch(&k, &b, first, total);
     }
     fp_leave(state);
 }
