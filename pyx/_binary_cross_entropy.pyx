@@ -19,10 +19,13 @@ cnp.import_array()
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArrayObject
     ctypedef int (*IterNext "NpyIter_IterNextFunc *")(cnp.NpyIter *iterator) noexcept nogil
-    cnp.NpyIter *NpyIter_MultiNew(int nop, PyArrayObject **op, cnp.npy_uint32 flags, cnp.NPY_ORDER order,
-                                  cnp.NPY_CASTING casting, cnp.npy_uint32 *op_flags,
-                                  cnp.PyArray_Descr **op_dtypes) except NULL
-    IterNext NpyIter_GetIterNext(cnp.NpyIter *iterator, char **error) except NULL
+    cnp.NpyIter *NpyIter_AdvancedNew(int nop, PyArrayObject **op, cnp.npy_uint32 flags, cnp.NPY_ORDER order,
+                                     cnp.NPY_CASTING casting, cnp.npy_uint32 *op_flags, cnp.PyArray_Descr **op_dtypes,
+                                     int oa_ndim, int **op_axes, const npy_intp *shape, npy_intp buffer) except NULL
+    cnp.NpyIter *NpyIter_Copy(cnp.NpyIter *iterator) except NULL
+    # These two leave no Python exception where they are given a place for the message.
+    int NpyIter_ResetToIterIndexRange(cnp.NpyIter *iterator, npy_intp begin, npy_intp end, char **error) noexcept nogil
+    IterNext NpyIter_GetIterNext(cnp.NpyIter *iterator, char **error) noexcept nogil
 
 
 cdef extern from "<fenv.h>" nogil:
@@ -30,6 +33,7 @@ cdef extern from "<fenv.h>" nogil:
         pass
     int fegetenv(fenv_t *environment)
     int fesetenv(const fenv_t *environment)
+    const fenv_t *FE_DFL_ENV
 
 
 def binary_cross_entropy_with_logits(logits, target, *, weight=None, pos_weight=None, reduction="mean", out=None):
@@ -249,11 +253,20 @@ cdef enum:
     OPERANDS = 6
     INPUTS = 4
     ITERATOR = (cnp.NPY_ITER_EXTERNAL_LOOP | cnp.NPY_ITER_BUFFERED | cnp.NPY_ITER_GROWINNER | cnp.NPY_ITER_ZEROSIZE_OK
-                | cnp.NPY_ITER_COPY_IF_OVERLAP)
+                | cnp.NPY_ITER_COPY_IF_OVERLAP | cnp.NPY_ITER_RANGED | cnp.NPY_ITER_DELAY_BUFALLOC)
+    # Elements: six buffers of float64 for each of ten threads stay below 1 MB.
+    ITERATOR_BUFFER = 2048
     # Writing an element of an output after reading the same one of an input is no overlap.
     OPERAND = cnp.NPY_ITER_ALIGNED | cnp.NPY_ITER_NBO | cnp.NPY_ITER_OVERLAP_ASSUME_ELEMENTWISE
     INPUT = OPERAND | cnp.NPY_ITER_READONLY
     OUTPUT = OPERAND | cnp.NPY_ITER_WRITEONLY | cnp.NPY_ITER_NO_BROADCAST
+
+ctypedef struct Iteration:
+    sl_binary_cross_entropy *job
+    Kernel kernel
+    cnp.NpyIter *iterator
+    int place[OPERANDS]
+    bint out_of_memory
 
 
 cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
@@ -262,53 +275,79 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
     cdef PyArrayObject *given[OPERANDS]
     cdef cnp.npy_uint32 flags[OPERANDS]
     cdef cnp.PyArray_Descr *types[OPERANDS]
-    cdef int place[OPERANDS]
     cdef int i, n = 0, kernel_type = kernel_type_of(x)
-    cdef Kernel kernel = kernel_of(kernel_type == cnp.NPY_DOUBLE)
-    cdef IterNext next_run
-    cdef fenv_t environment
+    cdef bint is_double = kernel_type == cnp.NPY_DOUBLE
+    cdef Iteration call
     cdef cnp.dtype descr = cnp.PyArray_DescrFromType(kernel_type)
     all[:] = [<PyObject *> x, <PyObject *> y, <PyObject *> w, <PyObject *> q, <PyObject *> loss, <PyObject *> grad]
     for i in range(OPERANDS):
-        place[i] = -1
+        call.place[i] = -1
         if <object> all[i] is not None:
-            place[i] = n
+            call.place[i] = n
             given[n] = <PyArrayObject *> all[i]
             types[n] = <cnp.PyArray_Descr *> descr
             flags[n] = INPUT if i < INPUTS else OUTPUT
             n += 1
 
-    # The iterator's casts between floating-point types leave flags, the kernels none.
-    fegetenv(&environment)
-    cdef cnp.NpyIter *iterator = NpyIter_MultiNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags,
-                                                  types)
+    call.job = job
+    call.kernel = kernel_of(is_double)
+    call.out_of_memory = False
+    call.iterator = NpyIter_AdvancedNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags, types, -1,
+                                        NULL, NULL, ITERATOR_BUFFER)
     try:
-        if cnp.NpyIter_GetIterSize(iterator) > 0:
-            next_run = NpyIter_GetIterNext(iterator, NULL)
-            with nogil:
-                run_all(job, iterator, next_run, place, kernel, total)
+        run_elements(iterate_block, &call, cnp.PyArray_SIZE(x), is_double, 1.2, total)
     finally:
         # Also writes back what was computed in temporaries.
-        cnp.NpyIter_Deallocate(iterator)
-        fesetenv(&environment)
+        cnp.NpyIter_Deallocate(call.iterator)
+    if call.out_of_memory:
+        raise MemoryError("no buffers to convert or gather the operands")
     return 0
 
 
-cdef void run_all(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext next_run, const int *place,
-                  Kernel kernel, sl_sum *total) noexcept nogil:
+# An iterator of its own, as several threads walk at once, and the floating-point environment in which casts of every
+# thread round alike; the flags they leave are not for the caller.
+cdef void iterate_block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
+    cdef fenv_t environment
+    cdef cnp.NpyIter *iterator = NULL
+    cdef char *error = NULL
+    call = <Iteration *> given
+    if begin == end:
+        return
+    with gil:
+        try:
+            iterator = NpyIter_Copy(call.iterator)
+        except MemoryError:
+            call.out_of_memory = True
+            return
+    fegetenv(&environment)
+    fesetenv(FE_DFL_ENV)
+    if NpyIter_ResetToIterIndexRange(iterator, begin, end, &error):
+        run_all(call, iterator, total)
+    else:
+        call.out_of_memory = True
+    fesetenv(&environment)
+    with gil:
+        cnp.NpyIter_Deallocate(iterator)
+
+
+cdef void run_all(const Iteration *call, cnp.NpyIter *iterator, sl_sum *total) noexcept nogil:
+    cdef char *error = NULL
+    cdef IterNext next_run = NpyIter_GetIterNext(iterator, &error)
     cdef char **at = cnp.NpyIter_GetDataPtrArray(iterator)
     cdef npy_intp *steps = cnp.NpyIter_GetInnerStrideArray(iterator)
     cdef npy_intp *n = cnp.NpyIter_GetInnerLoopSizePtr(iterator)
+    cdef sl_binary_cross_entropy job = call.job[0]
     cdef char *p[OPERANDS]
     cdef npy_intp step[OPERANDS]
-    cdef int i
+    cdef int i, place
     while True:
         for i in range(OPERANDS):
-            p[i] = at[place[i]] if place[i] >= 0 else NULL
-            step[i] = steps[place[i]] if place[i] >= 0 else 0
+            place = call.place[i]
+            p[i] = at[place] if place >= 0 else NULL
+            step[i] = steps[place] if place >= 0 else 0
         job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = p[0], p[1], p[2], p[3], p[4], p[5]
         job.xs, job.ys, job.weights, job.pos_weights, job.losses, job.grads = (
             step[0], step[1], step[2], step[3], step[4], step[5])
-        kernel(job, 0, n[0], total)
+        call.kernel(&job, 0, n[0], total)
         if not next_run(iterator):
             break

@@ -1,6 +1,5 @@
 """Several threads and the process around them: forks, many callers, idle time, the end of the interpreter."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -9,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
 
 import simdloss
 
@@ -39,9 +37,6 @@ def run(code):
     return found.stdout.split()
 
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-
-
 def test_threads_start_when_needed_and_stay():
     code = """
         print(helpers())
@@ -65,7 +60,6 @@ def test_more_threads_later():
     assert run(code)[0] in "345"
 
 
-@needs_fork
 def test_fork():
     """The child has no helpers, starts its own, and ends; the parent's go on, and a grandchild does as well."""
     code = """
@@ -90,7 +84,6 @@ def test_fork():
     assert run(code) == ["2"]
 
 
-@needs_fork
 def test_fork_while_other_threads_compute():
     code = """
         stop = threading.Event()
@@ -115,7 +108,6 @@ def test_fork_while_other_threads_compute():
     assert run(code) == ["done"]
 
 
-@needs_fork
 def test_forked_workers():
     code = """
         assert call() == alone
