@@ -13,8 +13,11 @@ enum { SL_MAX_DIMS = 64 };
 enum {
     SL_SWAPPED = 1,  /* the other byte order; inputs only */
     SL_HALF = 2,     /* IEEE binary16; the kernels of float32 only */
-    SL_INT32 = 4,    /* class indices */
-    SL_INT64 = 8,
+    SL_INT8 = 4,     /* class indices: one of these widths, and a bit if unsigned; uint64 within int64 counts as such */
+    SL_INT16 = 8,
+    SL_INT32 = 16,
+    SL_INT64 = 32,
+    SL_UNSIGNED = 64,
 };
 
 /* The rows an operation runs over and the columns (classes) each has. Dimensions that were not reduced make the
@@ -55,7 +58,7 @@ typedef struct {
 typedef struct {
     const sl_shape *shape;   /* soft labels and index targets alike: exactly one column dimension */
     sl_array logits;         /* rows x cols */
-    sl_array target;         /* per row, SL_INT32 or SL_INT64, every one valid or ignored; p NULL: soft labels */
+    sl_array target;         /* per row, integers, every one valid or ignored; p NULL: soft labels */
     sl_array soft;           /* rows x cols, where target.p is NULL */
     sl_array sample_weight;  /* per row, optional */
     const void *weight;      /* T[cols], contiguous, optional */

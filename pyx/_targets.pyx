@@ -17,7 +17,7 @@ import numpy as np
 cnp.import_array()
 
 
-# Class indices as int32 or int64 in either byte order, or soft labels as the kernel of the logits reads them.
+# Class indices as they are, or soft labels as the kernel of the logits reads them.
 cdef ndarray as_target(object given, ndarray logits, const Axes *axes, long long ignore_index):
     cdef ndarray target = as_array(given, "target")
     cdef int kind = cnp.PyArray_TYPE(target)
@@ -35,15 +35,13 @@ cdef ndarray as_target(object given, ndarray logits, const Axes *axes, long long
                         f"got {target.dtype}: write target.astype(np.int64) if its values are indices")
     if kind == cnp.NPY_ULONG or kind == cnp.NPY_ULONGLONG:
         check_unsigned(target, logits, axes, ignore_index)
-    elif cnp.PyArray_ITEMSIZE(target) == 8 or kind == cnp.NPY_INT or (kind == cnp.NPY_LONG and sizeof(long) == 4):
-        return target
-    return <ndarray> cnp.PyArray_Cast(target, cnp.NPY_INT64)
+    return target
 
 
 # Unsigned values beyond int64 are no classes, nor may they become negative ones, such as ignore_index.
 cdef int check_unsigned(ndarray target, ndarray logits, const Axes *axes, long long ignore_index) except -1:
-    beyond = np.asarray(target > INT64_MAX)
-    if beyond.any():
+    if cnp.PyArray_SIZE(target) and (<object> target).max() > INT64_MAX:
+        beyond = np.asarray(target > INT64_MAX)
         raise_bad_target(int((<object> target)[beyond][0]), beyond.argmax(), logits, axes, ignore_index)
     return 0
 

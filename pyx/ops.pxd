@@ -8,8 +8,11 @@ cdef extern from "ops.h" nogil:
         SL_MAX_DIMS
         SL_SWAPPED
         SL_HALF
+        SL_INT8
+        SL_INT16
         SL_INT32
         SL_INT64
+        SL_UNSIGNED
 
     ctypedef struct sl_shape:
         size_t rows, cols
