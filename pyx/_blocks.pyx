@@ -15,7 +15,11 @@ from simdloss._threads import get_num_threads, recruit
 
 cdef extern from *:
     size_t take_number "__atomic_fetch_add"(size_t *at, size_t step, int order) noexcept nogil
-    int RELAXED "__ATOMIC_RELAXED"
+    size_t add "__atomic_add_fetch"(size_t *to, size_t step, int order) noexcept nogil
+    # Else *seen becomes what it is.
+    bint replace_if_same "__atomic_compare_exchange_n"(size_t *at, size_t *seen, size_t by, bint weak, int order,
+                                                       int order_else) noexcept nogil
+    int ORDERED "__ATOMIC_SEQ_CST"
 
 
 cdef enum:
@@ -25,6 +29,8 @@ cdef enum:
     MAX_BLOCKS = 1024
     # Rows that kernels compute side by side fill as many bytes of each column.
     BATCH_BYTES = 128
+    # More than there are threads.
+    CLOSED = 1 << 30
     # Columns up to which kernels take several rows together even where these lie one behind the other.
     SHORT = 1024
 
@@ -91,8 +97,8 @@ cdef void run_in_order(Block block, void *call, size_t n, size_t size, size_t bl
 
 
 # The thread of a call and those that help it: each takes the next block until none is left. Helpers that arrive after
-# that find it closed, and nobody waits for them, so a pool that is busy elsewhere holds no call up. `closed` and
-# `inside` are read and written under the GIL alone.
+# that find the team closed, and nobody waits for them, so a pool that is busy elsewhere holds no call up. The others
+# leave without the GIL, lest a call end only when other Python code lets go of that.
 @cython.final
 @cython.auto_pickle(False)
 cdef class _Team:
@@ -100,8 +106,7 @@ cdef class _Team:
     cdef void *call
     cdef size_t n, size, blocks, taken
     cdef sl_sum sums[MAX_BLOCKS]
-    cdef bint closed
-    cdef int inside
+    cdef size_t state  # helpers inside, and CLOSED
     cdef PyThread_type_lock empty
 
     def __cinit__(self):
@@ -114,39 +119,47 @@ cdef class _Team:
         if self.empty != NULL:
             PyThread_free_lock(self.empty)
 
-    # Waits even if an exception such as KeyboardInterrupt came while helpers were called: they use the caller's stack.
-    cdef int run(self, int helpers) except -1:
+    cdef int run(self, size_t helpers) except -1:
         try:
             recruit(self, helpers)
+        except BaseException:
+            # Such as KeyboardInterrupt. Helpers that are inside use the caller's stack.
+            take_number(&self.taken, self.blocks, ORDERED)
             with nogil:
-                self.take_blocks()
-        finally:
+                self.close()
+            raise
+        with nogil:
+            self.take_blocks()
             self.close()
         return 0
 
-    cdef void close(self) noexcept:
-        self.taken = self.blocks
-        self.closed = True
-        if self.inside:
-            with nogil:
-                PyThread_acquire_lock(self.empty, WAIT_LOCK)
-
     # In a thread of the pool.
     def __call__(self):
-        if self.closed:
-            return
-        self.inside += 1
         with nogil:
-            self.take_blocks()
-        self.inside -= 1
-        if self.closed and not self.inside:
-            PyThread_release_lock(self.empty)
+            if self.enter():
+                self.take_blocks()
+                self.leave()
 
     cdef void take_blocks(self) noexcept nogil:
-        cdef size_t i = take_number(&self.taken, 1, RELAXED)
+        cdef size_t i = take_number(&self.taken, 1, ORDERED)
         while i < self.blocks:
             run_block(self.block, self.call, self.n, self.size, i, &self.sums[i])
-            i = take_number(&self.taken, 1, RELAXED)
+            i = take_number(&self.taken, 1, ORDERED)
+
+    cdef bint enter(self) noexcept nogil:
+        cdef size_t seen = 0
+        while not replace_if_same(&self.state, &seen, seen + 1, False, ORDERED, ORDERED):
+            if seen & CLOSED:
+                return False
+        return True
+
+    cdef void leave(self) noexcept nogil:
+        if add(&self.state, <size_t> -1, ORDERED) == CLOSED:
+            PyThread_release_lock(self.empty)
+
+    cdef void close(self) noexcept nogil:
+        if add(&self.state, CLOSED, ORDERED) != CLOSED:
+            PyThread_acquire_lock(self.empty, WAIT_LOCK)
 
     cdef void join_sums(self, sl_sum *total) noexcept:
         cdef size_t i
