@@ -80,6 +80,22 @@ def test_rows(isa, dtype, shape, rng):
     check(rowwise(rng.normal(0, 9, SHAPES[shape]).astype(dtype)))
 
 
+def test_sums_that_cancel(rng):
+    """What is left where terms of all sizes cancel are the errors of additions: they too are those of one thread."""
+    loss = rng.lognormal(0, 30, 300_000)
+    x = np.zeros((2 * len(loss), 2))
+    x[:, 1] = np.concatenate([loss, loss])
+    sign = np.repeat([1, -1], len(loss))
+    order = rng.permutation(len(x))
+    found = set()
+    for n in COUNTS:
+        with simdloss.num_threads(n):
+            target = np.zeros(len(x), int)
+            found.add(simdloss.cross_entropy(x[order], target, sample_weight=sign[order], reduction="sum"))
+    assert len(found) == 1
+    assert 0 < abs(found.pop()) < 1e-24 * loss.sum()
+
+
 def test_sums_of_many_blocks():
     """So many rows that blocks grow, as their number is bounded."""
     x = np.resize(np.array([[0, 3e6], [1e6, 0], [0, 2**-20], [-5, 5]], np.float32), (20_000_003, 2))
