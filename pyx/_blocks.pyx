@@ -5,7 +5,6 @@ from cpython.pythread cimport (
     PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock, PyThread_type_lock,
     WAIT_LOCK,
 )
-
 from libc.stddef cimport ptrdiff_t
 
 from simdloss.ops cimport sl_array, sl_shape, sl_sum, sl_sum_join
