@@ -13,8 +13,11 @@ enum { SL_MAX_DIMS = 64 };
 enum {
     SL_SWAPPED = 1,  /* the other byte order; inputs only */
     SL_HALF = 2,     /* IEEE binary16; the kernels of float32 only */
-    SL_INT32 = 4,    /* class indices */
-    SL_INT64 = 8,
+    SL_INT8 = 4,     /* class indices: one of these widths, and a bit if unsigned; uint64 within int64 counts as such */
+    SL_INT16 = 8,
+    SL_INT32 = 16,
+    SL_INT64 = 32,
+    SL_UNSIGNED = 64,
 };
 
 /* The rows an operation runs over and the columns (classes) each has. Dimensions that were not reduced make the
@@ -55,7 +58,7 @@ typedef struct {
 typedef struct {
     const sl_shape *shape;   /* soft labels and index targets alike: exactly one column dimension */
     sl_array logits;         /* rows x cols */
-    sl_array target;         /* per row, SL_INT32 or SL_INT64, every one valid or ignored; p NULL: soft labels */
+    sl_array target;         /* per row, integers, every one valid or ignored; p NULL: soft labels */
     sl_array soft;           /* rows x cols, where target.p is NULL */
     sl_array sample_weight;  /* per row, optional */
     const void *weight;      /* T[cols], contiguous, optional */
@@ -65,18 +68,15 @@ typedef struct {
     double grad_scale;       /* times every gradient: 1, or 1/denominator of a mean */
     sl_array loss, lse;      /* per row, optional; loss with sample_weight in it */
     sl_array grad;           /* rows x cols, optional; grad.p == logits.p: in place */
-    sl_sum total;            /* sum of the rows' losses is added to it */
 } sl_cross_entropy;
 
-/* One run of n elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything aligned.
-   The caller zeroes `total` once, then gives the runs of one reduction in order. */
+/* One run of elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything aligned. */
 typedef struct {
     const char *x, *y, *weight, *pos_weight;
     ptrdiff_t xs, ys, weights, pos_weights;
     char *loss, *grad;
     ptrdiff_t losses, grads;
     double grad_scale;
-    sl_sum total;
 } sl_binary_cross_entropy;
 
 #define X(name, args) void(*name) args;
@@ -103,9 +103,10 @@ const sl_backend *sl_backend_at(int i);
 /* The one of that name among them, or NULL. */
 const sl_backend *sl_backend_named(const char *name);
 
-/* Reads the index targets of `a` once, before any output is written: finds the mean's denominator, the sum over kept
-   rows of weight[target] * sample_weight, and returns the first row whose target is neither ignored nor in
-   [0, cols), or -1. (targets.c) */
-ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, double *denominator, int64_t *bad_target);
+/* Reads the index targets of rows [begin, end) of `a` once, before any output is written: adds their part of the mean's
+   denominator, the sum over kept rows of weight[target] * sample_weight, and returns the first row whose target is neither
+   ignored nor in [0, cols), or -1. (targets.c) */
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
+                          int64_t *bad_target);
 
 #endif

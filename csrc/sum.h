@@ -16,6 +16,13 @@ static inline void sl_sum_add(sl_sum *s, double x)
     s->rest += isfinite(lost) ? lost : 0;
 }
 
+/* Adds the sum of other terms. */
+static inline void sl_sum_join(sl_sum *s, const sl_sum *part)
+{
+    sl_sum_add(s, part->sum);
+    s->rest += part->rest;
+}
+
 static inline double sl_sum_value(const sl_sum *s) { return s->sum + s->rest; }
 
 #endif

@@ -43,8 +43,7 @@ typedef struct {
     bool is_double;
     const char *target, *sample_weight;
     ptrdiff_t target_stride, sample_weight_stride;
-    size_t kept;
-    sl_sum weights;
+    sl_sum *weights;
 } run;
 
 static bool is_bad(int64_t target, int64_t ignore, uint64_t cols)
@@ -65,7 +64,7 @@ static inline size_t count_kept(run *r, size_t n, int storage)
         kept += t != ignore;
         bad |= is_bad(t, ignore, cols);
     }
-    r->kept += kept;
+    sl_sum_add(r->weights, (double)kept);
     if (bad)
         for (i = 0; !is_bad(sl_read_target(r->target + (ptrdiff_t)i * r->target_stride, storage), ignore, cols);)
             i++;
@@ -74,11 +73,25 @@ static inline size_t count_kept(run *r, size_t n, int storage)
 
 static size_t count_run(run *r, size_t n)
 {
+    if (!r->a->target.p) { /* soft labels: every row is kept */
+        sl_sum_add(r->weights, (double)n);
+        return n;
+    }
     switch (r->a->target.storage) {
     case SL_INT32: return count_kept(r, n, SL_INT32);
     case SL_INT64: return count_kept(r, n, SL_INT64);
     default: return count_kept(r, n, r->a->target.storage);
     }
+}
+
+static const char *row_of(const sl_shape *s, const sl_array *a, size_t row)
+{
+    const char *p = a->p;
+    for (int d = s->row_dims - 1; p && d >= 0; d--) {
+        p += (ptrdiff_t)(row % s->row[d]) * a->row[d];
+        row /= s->row[d];
+    }
+    return p;
 }
 
 static size_t weigh_run(run *r, size_t n)
@@ -100,44 +113,39 @@ static size_t weigh_run(run *r, size_t n)
         if (a->sample_weight.p)
             w *= load_weight(r->sample_weight + (ptrdiff_t)i * r->sample_weight_stride, a->sample_weight.storage,
                              r->is_double);
-        sl_sum_add(&r->weights, w);
+        sl_sum_add(r->weights, w);
     }
     return n;
 }
 
-ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, double *denominator, int64_t *bad_target)
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
+                          int64_t *bad_target)
 {
     const sl_shape *s = a->shape;
     const int last = s->row_dims - 1;
-    const size_t n = last < 0 ? 1 : s->row[last];
-    const bool by_class = a->weight && a->target.p, weighted = by_class || a->sample_weight.p;
-    size_t at[SL_MAX_DIMS] = {0};
+    const size_t run_length = last < 0 ? 1 : s->row[last];
+    const bool weighted = (a->weight && a->target.p) || a->sample_weight.p;
     run r = {
         .a = a,
         .is_double = weight_is_double,
-        .target = a->target.p,
-        .sample_weight = a->sample_weight.p,
         .target_stride = a->target.p && last >= 0 ? a->target.row[last] : 0,
         .sample_weight_stride = a->sample_weight.p && last >= 0 ? a->sample_weight.row[last] : 0,
+        .weights = denominator,
     };
 
-    for (size_t first = 0; first < s->rows; first += n) {
-        size_t good = weighted ? weigh_run(&r, n) : a->target.p ? count_run(&r, n) : (r.kept += n, n);
+    for (size_t first = begin, n; first < end; first += n) {
+        size_t left = run_length - first % run_length, good;
+        n = left < end - first ? left : end - first;
+        r.target = row_of(s, &a->target, first);
+        r.sample_weight = row_of(s, &a->sample_weight, first);
+        if (weighted)
+            good = weigh_run(&r, n);
+        else
+            good = count_run(&r, n);
         if (good < n) {
             *bad_target = sl_read_target(r.target + (ptrdiff_t)good * r.target_stride, a->target.storage);
             return (ptrdiff_t)(first + good);
         }
-        for (int d = last - 1; d >= 0; d--) {
-            size_t back = ++at[d] < s->row[d] ? 0 : s->row[d];
-            if (r.target)
-                r.target += a->target.row[d] * (1 - (ptrdiff_t)back);
-            if (r.sample_weight)
-                r.sample_weight += a->sample_weight.row[d] * (1 - (ptrdiff_t)back);
-            if (!back)
-                break;
-            at[d] = 0;
-        }
     }
-    *denominator = weighted ? sl_sum_value(&r.weights) : (double)r.kept;
     return -1;
 }

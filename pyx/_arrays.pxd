@@ -4,10 +4,6 @@ from numpy cimport ndarray, npy_bool, npy_intp
 
 from simdloss.ops cimport SL_MAX_DIMS, sl_array, sl_shape
 
-cdef enum:
-    # Elements from which letting other threads run is worth its price.
-    MANY = 10000
-
 # The axes of an array: which of them are reduced (the columns, the classes); the rest are the rows.
 ctypedef struct Axes:
     int ndim

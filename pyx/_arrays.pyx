@@ -6,7 +6,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stddef cimport ptrdiff_t
 from numpy cimport ndarray, npy_intp
 
-from simdloss.ops cimport SL_HALF, SL_INT32, SL_INT64, SL_SWAPPED, sl_array, sl_shape
+from simdloss.ops cimport SL_HALF, SL_INT8, SL_INT16, SL_INT32, SL_INT64, SL_SWAPPED, SL_UNSIGNED, sl_array, sl_shape
 
 from operator import index
 
@@ -269,13 +269,23 @@ cdef int check_apart(ndarray a, str a_name, ndarray b, str b_name) except -1:
 
 # --- Operands of kernels ---
 
+cdef int int_of_size(npy_intp size) noexcept:
+    if size == 8:
+        return SL_INT64
+    if size == 4:
+        return SL_INT32
+    return SL_INT16 if size == 2 else SL_INT8
+
+
 cdef int storage_of(ndarray a) noexcept:
     cdef int kind = cnp.PyArray_TYPE(a)
     cdef int storage = 0 if cnp.PyArray_ISNOTSWAPPED(a) else SL_SWAPPED
     if kind == cnp.NPY_FLOAT16:
         storage |= SL_HALF
     elif cnp.PyTypeNum_ISINTEGER(kind):
-        storage |= SL_INT32 if cnp.PyArray_ITEMSIZE(a) == 4 else SL_INT64
+        storage |= int_of_size(cnp.PyArray_ITEMSIZE(a))
+        if cnp.PyTypeNum_ISUNSIGNED(kind):
+            storage |= SL_UNSIGNED
     return storage
 
 

@@ -5,12 +5,13 @@ from cpython.object cimport PyObject
 from numpy cimport ndarray, npy_intp
 
 from simdloss._arrays cimport (
-    MANY, as_array, as_real, check_apart, check_real, kernel_type_of, new_like, or_scalar, out_like, overlap,
+    as_array, as_real, check_apart, check_real, kernel_type_of, new_like, or_scalar, out_like, overlap,
     shape_of,
 )
+from simdloss._blocks cimport run_elements
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_reduction
-from simdloss.ops cimport sl_binary_cross_entropy
+from simdloss.ops cimport sl_binary_cross_entropy, sl_sum
 
 cnp.import_array()
 
@@ -18,10 +19,13 @@ cnp.import_array()
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArrayObject
     ctypedef int (*IterNext "NpyIter_IterNextFunc *")(cnp.NpyIter *iterator) noexcept nogil
-    cnp.NpyIter *NpyIter_MultiNew(int nop, PyArrayObject **op, cnp.npy_uint32 flags, cnp.NPY_ORDER order,
-                                  cnp.NPY_CASTING casting, cnp.npy_uint32 *op_flags,
-                                  cnp.PyArray_Descr **op_dtypes) except NULL
-    IterNext NpyIter_GetIterNext(cnp.NpyIter *iterator, char **error) except NULL
+    cnp.NpyIter *NpyIter_AdvancedNew(int nop, PyArrayObject **op, cnp.npy_uint32 flags, cnp.NPY_ORDER order,
+                                     cnp.NPY_CASTING casting, cnp.npy_uint32 *op_flags, cnp.PyArray_Descr **op_dtypes,
+                                     int oa_ndim, int **op_axes, const npy_intp *shape, npy_intp buffer) except NULL
+    cnp.NpyIter *NpyIter_Copy(cnp.NpyIter *iterator) except NULL
+    # These two leave no Python exception where they are given a place for the message.
+    int NpyIter_ResetToIterIndexRange(cnp.NpyIter *iterator, npy_intp begin, npy_intp end, char **error) noexcept nogil
+    IterNext NpyIter_GetIterNext(cnp.NpyIter *iterator, char **error) noexcept nogil
 
 
 cdef extern from "<fenv.h>" nogil:
@@ -29,6 +33,7 @@ cdef extern from "<fenv.h>" nogil:
         pass
     int fegetenv(fenv_t *environment)
     int fesetenv(const fenv_t *environment)
+    const fenv_t *FE_DFL_ENV
 
 
 def binary_cross_entropy_with_logits(logits, target, *, weight=None, pos_weight=None, reduction="mean", out=None):
@@ -139,6 +144,7 @@ def binary_cross_entropy_with_logits_and_grad(logits, target, *, weight=None, po
 cdef object compute(object logits, object target, object weight, object pos_weight, object reduction, object out,
                     bint with_grad, object grad_out):
     cdef sl_binary_cross_entropy job
+    cdef sl_sum total
     cdef ndarray loss = None, grad = None, w = None, q = None
     cdef Reduction reduce = read_reduction(reduction, out)
     cdef ndarray x = as_real(logits, "logits")
@@ -159,13 +165,13 @@ cdef object compute(object logits, object target, object weight, object pos_weig
 
     cdef double count = <double> cnp.PyArray_SIZE(x)
     job.grad_scale = 1 / count if reduce == MEAN and count != 0 else 1
-    job.total.sum = job.total.rest = 0
+    total.sum = total.rest = 0
     if is_plain(x, y, w, q, loss, grad):
-        run_plain(&job, x, y, w, q, loss, grad)
+        run_plain(&job, x, y, w, q, loss, grad, &total)
     else:
-        iterate(&job, x, y, w, q, loss, grad)
+        iterate(&job, x, y, w, q, loss, grad, &total)
 
-    value = loss_value(reduce, &job.total, count, loss, out)
+    value = loss_value(reduce, &total, count, loss, out)
     if with_grad:
         return value, (or_scalar(grad) if grad_out is None else grad_out)
     return value
@@ -184,6 +190,17 @@ cdef ndarray as_weight(object given, ndarray logits, str name):
     if not fits:
         raise ValueError(f"{name} must broadcast to the shape of logits, {shape_of(logits)}; got {shape_of(weight)}")
     return weight
+
+
+ctypedef void (*Kernel)(const sl_binary_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+
+ctypedef struct Call:
+    const sl_binary_cross_entropy *job
+    Kernel kernel
+
+
+cdef inline Kernel kernel_of(bint is_double) noexcept:
+    return active.f64.binary_cross_entropy if is_double else active.f32.binary_cross_entropy
 
 
 # --- One run over memory ---
@@ -213,25 +230,21 @@ cdef inline char *data(ndarray a) noexcept:
     return NULL if a is None else cnp.PyArray_BYTES(a)
 
 
-cdef void run_plain(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
-                    ndarray grad) noexcept:
-    cdef size_t n = cnp.PyArray_SIZE(x)
-    cdef int kernel_type = cnp.PyArray_TYPE(x)
+cdef int run_plain(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss, ndarray grad,
+                   sl_sum *total) except -1:
+    cdef Call call
+    cdef bint is_double = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
     job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = (
         data(x), data(y), data(w), data(q), data(loss), data(grad))
     job.xs = job.ys = job.weights = job.pos_weights = job.losses = job.grads = cnp.PyArray_ITEMSIZE(x)
-    if n < MANY:
-        kernel(job, kernel_type, n)
-    else:
-        with nogil:
-            kernel(job, kernel_type, n)
+    call.job = job
+    call.kernel = kernel_of(is_double)
+    return run_elements(block, &call, cnp.PyArray_SIZE(x), is_double, 0.8, total)
 
 
-cdef inline void kernel(sl_binary_cross_entropy *job, int kernel_type, size_t n) noexcept nogil:
-    if kernel_type == cnp.NPY_DOUBLE:
-        active.f64.binary_cross_entropy(job, n)
-    else:
-        active.f32.binary_cross_entropy(job, n)
+cdef void block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
+    call = <const Call *> given
+    call.kernel(call.job, begin, end, total)
 
 
 # --- Any layout and dtype: NumPy's iterator broadcasts, casts and buffers ---
@@ -240,65 +253,101 @@ cdef enum:
     OPERANDS = 6
     INPUTS = 4
     ITERATOR = (cnp.NPY_ITER_EXTERNAL_LOOP | cnp.NPY_ITER_BUFFERED | cnp.NPY_ITER_GROWINNER | cnp.NPY_ITER_ZEROSIZE_OK
-                | cnp.NPY_ITER_COPY_IF_OVERLAP)
+                | cnp.NPY_ITER_COPY_IF_OVERLAP | cnp.NPY_ITER_RANGED | cnp.NPY_ITER_DELAY_BUFALLOC)
+    # Elements: six buffers of float64 for each of ten threads stay below 1 MB.
+    ITERATOR_BUFFER = 2048
     # Writing an element of an output after reading the same one of an input is no overlap.
     OPERAND = cnp.NPY_ITER_ALIGNED | cnp.NPY_ITER_NBO | cnp.NPY_ITER_OVERLAP_ASSUME_ELEMENTWISE
     INPUT = OPERAND | cnp.NPY_ITER_READONLY
     OUTPUT = OPERAND | cnp.NPY_ITER_WRITEONLY | cnp.NPY_ITER_NO_BROADCAST
 
+ctypedef struct Iteration:
+    sl_binary_cross_entropy *job
+    Kernel kernel
+    cnp.NpyIter *iterator
+    int place[OPERANDS]
+    bint out_of_memory
+
 
 cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss,
-                 ndarray grad) except -1:
+                 ndarray grad, sl_sum *total) except -1:
     cdef PyObject *all[OPERANDS]
     cdef PyArrayObject *given[OPERANDS]
     cdef cnp.npy_uint32 flags[OPERANDS]
     cdef cnp.PyArray_Descr *types[OPERANDS]
-    cdef int place[OPERANDS]
     cdef int i, n = 0, kernel_type = kernel_type_of(x)
-    cdef IterNext next_run
-    cdef fenv_t environment
+    cdef bint is_double = kernel_type == cnp.NPY_DOUBLE
+    cdef Iteration call
     cdef cnp.dtype descr = cnp.PyArray_DescrFromType(kernel_type)
     all[:] = [<PyObject *> x, <PyObject *> y, <PyObject *> w, <PyObject *> q, <PyObject *> loss, <PyObject *> grad]
     for i in range(OPERANDS):
-        place[i] = -1
+        call.place[i] = -1
         if <object> all[i] is not None:
-            place[i] = n
+            call.place[i] = n
             given[n] = <PyArrayObject *> all[i]
             types[n] = <cnp.PyArray_Descr *> descr
             flags[n] = INPUT if i < INPUTS else OUTPUT
             n += 1
 
-    # The iterator's casts between floating-point types leave flags, the kernels none.
-    fegetenv(&environment)
-    cdef cnp.NpyIter *iterator = NpyIter_MultiNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags,
-                                                  types)
+    call.job = job
+    call.kernel = kernel_of(is_double)
+    call.out_of_memory = False
+    call.iterator = NpyIter_AdvancedNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags, types, -1,
+                                        NULL, NULL, ITERATOR_BUFFER)
     try:
-        if cnp.NpyIter_GetIterSize(iterator) > 0:
-            next_run = NpyIter_GetIterNext(iterator, NULL)
-            with nogil:
-                run_all(job, iterator, next_run, place, kernel_type)
+        run_elements(iterate_block, &call, cnp.PyArray_SIZE(x), is_double, 1.2, total)
     finally:
         # Also writes back what was computed in temporaries.
-        cnp.NpyIter_Deallocate(iterator)
-        fesetenv(&environment)
+        cnp.NpyIter_Deallocate(call.iterator)
+    if call.out_of_memory:
+        raise MemoryError("no buffers to convert or gather the operands")
     return 0
 
 
-cdef void run_all(sl_binary_cross_entropy *job, cnp.NpyIter *iterator, IterNext next_run, const int *place,
-                  int kernel_type) noexcept nogil:
+# An iterator of its own, as several threads walk at once, and the floating-point environment in which casts of every
+# thread round alike; the flags they leave are not for the caller.
+cdef void iterate_block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
+    cdef fenv_t environment
+    cdef cnp.NpyIter *iterator = NULL
+    cdef char *error = NULL
+    call = <Iteration *> given
+    if begin == end:
+        return
+    with gil:
+        try:
+            iterator = NpyIter_Copy(call.iterator)
+        except MemoryError:
+            call.out_of_memory = True
+            return
+    fegetenv(&environment)
+    fesetenv(FE_DFL_ENV)
+    if NpyIter_ResetToIterIndexRange(iterator, begin, end, &error):
+        run_all(call, iterator, total)
+    else:
+        call.out_of_memory = True
+    fesetenv(&environment)
+    with gil:
+        cnp.NpyIter_Deallocate(iterator)
+
+
+cdef void run_all(const Iteration *call, cnp.NpyIter *iterator, sl_sum *total) noexcept nogil:
+    cdef char *error = NULL
+    cdef IterNext next_run = NpyIter_GetIterNext(iterator, &error)
     cdef char **at = cnp.NpyIter_GetDataPtrArray(iterator)
     cdef npy_intp *steps = cnp.NpyIter_GetInnerStrideArray(iterator)
     cdef npy_intp *n = cnp.NpyIter_GetInnerLoopSizePtr(iterator)
+    cdef sl_binary_cross_entropy job = call.job[0]
     cdef char *p[OPERANDS]
     cdef npy_intp step[OPERANDS]
-    cdef int i
+    cdef int i, place
     while True:
         for i in range(OPERANDS):
-            p[i] = at[place[i]] if place[i] >= 0 else NULL
-            step[i] = steps[place[i]] if place[i] >= 0 else 0
+            place = call.place[i]
+            p[i] = at[place] if place >= 0 else NULL
+            step[i] = steps[place] if place >= 0 else 0
         job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = p[0], p[1], p[2], p[3], p[4], p[5]
         job.xs, job.ys, job.weights, job.pos_weights, job.losses, job.grads = (
             step[0], step[1], step[2], step[3], step[4], step[5])
-        kernel(job, kernel_type, n[0])
+        call.kernel(&job, 0, n[0], total)
         if not next_run(iterator):
             break

@@ -7,14 +7,15 @@ from libc.stdint cimport int64_t
 from numpy cimport ndarray
 
 from simdloss._arrays cimport (
-    MANY, Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, class_count,
+    Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, class_count,
     has_row_shape, kernel_type_of, lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like,
     out_rows, read_axis, row_shape, shape_of,
 )
+from simdloss._blocks cimport run_rows
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_fraction, read_number, read_reduction
 from simdloss._targets cimport as_target, scan, sum_weights
-from simdloss.ops cimport sl_array, sl_cross_entropy, sl_shape
+from simdloss.ops cimport sl_array, sl_cross_entropy, sl_shape, sl_sum
 
 from operator import index
 
@@ -176,6 +177,7 @@ cdef object compute(object logits, object target, object weight, object sample_w
     cdef Axes axes
     cdef sl_shape shape
     cdef sl_cross_entropy job
+    cdef sl_sum total
     cdef _Operands o = _Operands.__new__(_Operands)
     cdef Reduction reduce = read_reduction(reduction, out)
     job.ignore_index = read_ignore_index(ignore_index)
@@ -189,10 +191,10 @@ cdef object compute(object logits, object target, object weight, object sample_w
     job.grad_scale = 1
     if reduce == MEAN:
         job.grad_scale = 1 / denominator if denominator != 0 else NAN
-    job.total.sum = job.total.rest = 0
-    run(&job, kernel_type_of(o.logits))
+    total.sum = total.rest = 0
+    run(&job, kernel_type_of(o.logits) == cnp.NPY_DOUBLE, &total)
 
-    loss = loss_value(reduce, &job.total, denominator, o.loss, out)
+    loss = loss_value(reduce, &total, denominator, o.loss, out)
     if with_grad:
         return (loss, o.grad, or_scalar(o.lse)) if return_lse else (loss, o.grad)
     return (loss, or_scalar(o.lse)) if return_lse else loss
@@ -297,16 +299,18 @@ cdef void lay_operands(sl_cross_entropy *job, sl_shape *shape, _Operands o, cons
         job.weight_sum = sum_weights(o.weight)
 
 
-cdef void run(sl_cross_entropy *job, int kernel_type) noexcept:
-    if job.shape.rows * job.shape.cols < MANY:
-        kernel(job, kernel_type)
-    else:
-        with nogil:
-            kernel(job, kernel_type)
+ctypedef struct Call:
+    const sl_cross_entropy *job
+    void (*kernel)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
 
 
-cdef inline void kernel(sl_cross_entropy *job, int kernel_type) noexcept nogil:
-    if kernel_type == cnp.NPY_DOUBLE:
-        active.f64.cross_entropy(job, 0, job.shape.rows)
-    else:
-        active.f32.cross_entropy(job, 0, job.shape.rows)
+cdef int run(const sl_cross_entropy *job, bint is_double, sl_sum *total) except -1:
+    cdef Call call
+    call.job = job
+    call.kernel = active.f64.cross_entropy if is_double else active.f32.cross_entropy
+    return run_rows(block, &call, job.shape, &job.logits, is_double, 0.4 if job.grad.p == NULL else 0.6, total)
+
+
+cdef void block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
+    call = <const Call *> given
+    call.kernel(call.job, begin, end, total)

@@ -3,16 +3,13 @@
 cimport numpy as cnp
 from numpy cimport ndarray
 
-from simdloss.ufuncs cimport LOG_SIGMOID, LOG_SIGMOID_AND_GRAD, SIGMOID, SOFTPLUS, Routine, run
+from simdloss._blocks cimport run_elements
+from simdloss.ufuncs cimport LOG_SIGMOID, LOG_SIGMOID_AND_GRAD, SIGMOID, SOFTPLUS, Routine, real, run
+from simdloss.ops cimport sl_sum
 
 from simdloss import ufuncs
 
 cnp.import_array()
-
-
-cdef enum:
-    # Elements from which letting other threads run is worth its price.
-    MANY = 10000
 
 cdef str SAME_KIND = "same_kind"
 cdef str KEEP_ORDER = "K"
@@ -290,21 +287,33 @@ cdef inline object direct_pair(object x, object out):
     return y, z
 
 
-cdef inline void compute(Routine routine, ndarray x, ndarray y, ndarray z) noexcept:
-    cdef void *xp = cnp.PyArray_DATA(x)
-    cdef void *yp = cnp.PyArray_DATA(y)
-    cdef void *zp = NULL if z is None else cnp.PyArray_DATA(z)
-    cdef bint double = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
-    cdef size_t n = cnp.PyArray_SIZE(x)
-    if n < MANY:
-        compute_data(routine, xp, yp, zp, n, double)
-    else:
-        with nogil:
-            compute_data(routine, xp, yp, zp, n, double)
+ctypedef struct Call:
+    Routine routine
+    bint is_double
+    void *x
+    void *y
+    void *z
 
 
-cdef inline void compute_data(Routine routine, void *x, void *y, void *z, size_t n, bint double) noexcept nogil:
-    if double:
-        run(routine, <const double *> x, 8, <double *> y, 8, <double *> z, 8, n)
+cdef inline int compute(Routine routine, ndarray x, ndarray y, ndarray z) except -1:
+    cdef Call call
+    call.routine = routine
+    call.is_double = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    call.x = cnp.PyArray_DATA(x)
+    call.y = cnp.PyArray_DATA(y)
+    call.z = NULL if z is None else cnp.PyArray_DATA(z)
+    return run_elements(block, &call, cnp.PyArray_SIZE(x), call.is_double, 0.6, NULL)
+
+
+cdef void block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
+    call = <const Call *> given
+    if call.is_double:
+        run_part(call, begin, end, <double *> call.x)
     else:
-        run(routine, <const float *> x, 4, <float *> y, 4, <float *> z, 4, n)
+        run_part(call, begin, end, <float *> call.x)
+
+
+cdef inline void run_part(const Call *call, size_t begin, size_t end, real *x) noexcept nogil:
+    cdef real *z = NULL if call.z == NULL else <real *> call.z + begin
+    run(call.routine, <const real *> x + begin, sizeof(real), <real *> call.y + begin, sizeof(real), z, sizeof(real),
+        end - begin)

@@ -4,11 +4,12 @@ cimport numpy as cnp
 from numpy cimport ndarray
 
 from simdloss._arrays cimport (
-    MANY, Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, kernel_type_of,
+    Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, kernel_type_of,
     lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like, out_rows, read_axes, shape_of,
 )
+from simdloss._blocks cimport run_rows
 from simdloss._dispatch cimport active
-from simdloss.ops cimport sl_logsumexp, sl_shape, sl_softmax
+from simdloss.ops cimport sl_logsumexp, sl_shape, sl_softmax, sl_sum
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     lay_nothing(&job.softmax)
     job.shape = &shape
     make_shape(&shape, x, &axes, [&job.x, &job.b, &job.lse, &job.sign], 4, True)
-    run_logsumexp(&job, kernel_type_of(x))
+    run_logsumexp(&job, kernel_type_of(x) == cnp.NPY_DOUBLE)
 
     result = lse if out is not None else or_scalar(lse)
     return (result, or_scalar(sign)) if return_sign else result
@@ -198,7 +199,7 @@ def logsumexp_and_grad(a, axis=-1, *, keepdims=False, out=None, grad_out=None):
     lay_nothing(&job.sign)
     job.shape = &shape
     make_shape(&shape, x, &axes, [&job.x, &job.softmax, &job.lse], 3, True)
-    run_logsumexp(&job, kernel_type_of(x))
+    run_logsumexp(&job, kernel_type_of(x) == cnp.NPY_DOUBLE)
     return (lse if out is not None else or_scalar(lse)), (grad if grad_out is not None else or_scalar(grad))
 
 
@@ -308,35 +309,39 @@ cdef object normalised(object given, object axis, object out, bint log):
     job.log = log
     job.shape = &shape
     make_shape(&shape, x, &axes, [&job.x, &job.y], 2, True)
-    run_softmax(&job, kernel_type_of(x))
+    run_softmax(&job, kernel_type_of(x) == cnp.NPY_DOUBLE)
     return y if out is not None else or_scalar(y)
 
 
-cdef void run_logsumexp(const sl_logsumexp *job, int kernel_type) noexcept:
-    if job.shape.rows * job.shape.cols < MANY:
-        logsumexp_kernel(job, kernel_type)
-    else:
-        with nogil:
-            logsumexp_kernel(job, kernel_type)
+ctypedef struct LogsumexpCall:
+    const sl_logsumexp *job
+    void (*kernel)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
 
 
-cdef inline void logsumexp_kernel(const sl_logsumexp *job, int kernel_type) noexcept nogil:
-    if kernel_type == cnp.NPY_DOUBLE:
-        active.f64.logsumexp(job, 0, job.shape.rows)
-    else:
-        active.f32.logsumexp(job, 0, job.shape.rows)
+cdef int run_logsumexp(const sl_logsumexp *job, bint is_double) except -1:
+    cdef LogsumexpCall call
+    call.job = job
+    call.kernel = active.f64.logsumexp if is_double else active.f32.logsumexp
+    return run_rows(logsumexp_block, &call, job.shape, &job.x, is_double, 0.4 if job.softmax.p == NULL else 0.6, NULL)
 
 
-cdef void run_softmax(const sl_softmax *job, int kernel_type) noexcept:
-    if job.shape.rows * job.shape.cols < MANY:
-        softmax_kernel(job, kernel_type)
-    else:
-        with nogil:
-            softmax_kernel(job, kernel_type)
+cdef void logsumexp_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
+    call = <const LogsumexpCall *> given
+    call.kernel(call.job, begin, end)
 
 
-cdef inline void softmax_kernel(const sl_softmax *job, int kernel_type) noexcept nogil:
-    if kernel_type == cnp.NPY_DOUBLE:
-        active.f64.softmax(job, 0, job.shape.rows)
-    else:
-        active.f32.softmax(job, 0, job.shape.rows)
+ctypedef struct SoftmaxCall:
+    const sl_softmax *job
+    void (*kernel)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
+
+
+cdef int run_softmax(const sl_softmax *job, bint is_double) except -1:
+    cdef SoftmaxCall call
+    call.job = job
+    call.kernel = active.f64.softmax if is_double else active.f32.softmax
+    return run_rows(softmax_block, &call, job.shape, &job.x, is_double, 0.6, NULL)
+
+
+cdef void softmax_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
+    call = <const SoftmaxCall *> given
+    call.kernel(call.job, begin, end)

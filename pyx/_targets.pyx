@@ -9,14 +9,15 @@ from simdloss._arrays cimport (
     Axes, as_array, as_kernel_type, class_count, has_row_shape, kernel_type_of, lay_nothing, lay_rows, make_shape,
     row_shape, shape_of,
 )
-from simdloss.ops cimport sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum_weights
+from simdloss._blocks cimport run_elements
+from simdloss.ops cimport sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum, sl_sum_value, sl_sum_weights
 
 import numpy as np
 
 cnp.import_array()
 
 
-# Class indices as int32 or int64 in either byte order, or soft labels as the kernel of the logits reads them.
+# Class indices as they are, or soft labels as the kernel of the logits reads them.
 cdef ndarray as_target(object given, ndarray logits, const Axes *axes, long long ignore_index):
     cdef ndarray target = as_array(given, "target")
     cdef int kind = cnp.PyArray_TYPE(target)
@@ -34,29 +35,45 @@ cdef ndarray as_target(object given, ndarray logits, const Axes *axes, long long
                         f"got {target.dtype}: write target.astype(np.int64) if its values are indices")
     if kind == cnp.NPY_ULONG or kind == cnp.NPY_ULONGLONG:
         check_unsigned(target, logits, axes, ignore_index)
-    elif cnp.PyArray_ITEMSIZE(target) == 8 or kind == cnp.NPY_INT or (kind == cnp.NPY_LONG and sizeof(long) == 4):
-        return target
-    return <ndarray> cnp.PyArray_Cast(target, cnp.NPY_INT64)
+    return target
 
 
 # Unsigned values beyond int64 are no classes, nor may they become negative ones, such as ignore_index.
 cdef int check_unsigned(ndarray target, ndarray logits, const Axes *axes, long long ignore_index) except -1:
-    beyond = np.asarray(target > INT64_MAX)
-    if beyond.any():
+    if cnp.PyArray_SIZE(target) and (<object> target).max() > INT64_MAX:
+        beyond = np.asarray(target > INT64_MAX)
         raise_bad_target(int((<object> target)[beyond][0]), beyond.argmax(), logits, axes, ignore_index)
     return 0
 
 
+ctypedef struct Scan:
+    const sl_cross_entropy *job
+    bint is_double, found_bad
+
+
+cdef void scan_block(void *given, size_t begin, size_t end, sl_sum *denominator) noexcept nogil:
+    cdef int64_t bad
+    call = <Scan *> given
+    # Several threads may say so; which of them found the first is not asked.
+    if sl_scan_targets(call.job, call.is_double, begin, end, denominator, &bad) >= 0:
+        call.found_bad = True
+
+
 # Checks every class index, and returns the denominator of the mean.
 cdef double scan(const sl_cross_entropy *job, ndarray logits, ndarray target, const Axes *axes) except? -1:
-    cdef double denominator = 0
+    cdef sl_sum denominator
     cdef int64_t bad = 0
-    cdef bint is_double = kernel_type_of(logits) == cnp.NPY_DOUBLE
+    cdef Scan call
     cdef sl_shape shape
     cdef sl_cross_entropy in_order
     cdef ptrdiff_t position
-    if sl_scan_targets(job, is_double, &denominator, &bad) < 0:
-        return denominator
+    denominator.sum = denominator.rest = 0
+    call.job = job
+    call.is_double = kernel_type_of(logits) == cnp.NPY_DOUBLE
+    call.found_bad = False
+    run_elements(scan_block, &call, job.shape.rows, False, 1, &denominator)
+    if not call.found_bad:
+        return sl_sum_value(&denominator)
 
     # Once more, now in the order in which C and the reader count rows.
     lay_rows(&in_order.target, target, axes, False)
@@ -65,7 +82,7 @@ cdef double scan(const sl_cross_entropy *job, ndarray logits, ndarray target, co
     in_order.ignore_index = job.ignore_index
     in_order.shape = &shape
     make_shape(&shape, logits, axes, [&in_order.target], 1, False)
-    position = sl_scan_targets(&in_order, is_double, &denominator, &bad)
+    position = sl_scan_targets(&in_order, call.is_double, 0, shape.rows, &denominator, &bad)
     raise_bad_target(bad, position, logits, axes, job.ignore_index)
 
 

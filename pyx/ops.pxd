@@ -1,4 +1,4 @@
-# csrc/ops.h and csrc/targets.h, for cimport.
+# csrc/ops.h, sum.h, targets.h and half.h, for cimport.
 from libc.stdint cimport int64_t
 from libc.stddef cimport ptrdiff_t
 
@@ -8,8 +8,11 @@ cdef extern from "ops.h" nogil:
         SL_MAX_DIMS
         SL_SWAPPED
         SL_HALF
+        SL_INT8
+        SL_INT16
         SL_INT32
         SL_INT64
+        SL_UNSIGNED
 
     ctypedef struct sl_shape:
         size_t rows, cols
@@ -44,7 +47,6 @@ cdef extern from "ops.h" nogil:
         double label_smoothing, lse_square_scale
         double grad_scale
         sl_array loss, lse, grad
-        sl_sum total
 
     ctypedef struct sl_binary_cross_entropy:
         const char *x
@@ -56,27 +58,28 @@ cdef extern from "ops.h" nogil:
         char *grad
         ptrdiff_t losses, grads
         double grad_scale
-        sl_sum total
 
     ctypedef struct sl_ops_f32:
         void (*sigmoid)(const float *x, ptrdiff_t xs, float *y, ptrdiff_t ys, size_t n) noexcept nogil
         void (*log_sigmoid)(const float *x, ptrdiff_t xs, float *y, ptrdiff_t ys, float *dy, ptrdiff_t dys,
                             size_t n) noexcept nogil
         void (*softplus)(const float *x, ptrdiff_t xs, float *y, ptrdiff_t ys, size_t n) noexcept nogil
-        void (*binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n) noexcept nogil
+        void (*binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end,
+                                     sl_sum *total) noexcept nogil
         void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
         void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
-        void (*cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end) noexcept nogil
+        void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
 
     ctypedef struct sl_ops_f64:
         void (*sigmoid)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, size_t n) noexcept nogil
         void (*log_sigmoid)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, double *dy, ptrdiff_t dys,
                             size_t n) noexcept nogil
         void (*softplus)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, size_t n) noexcept nogil
-        void (*binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n) noexcept nogil
+        void (*binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end,
+                                     sl_sum *total) noexcept nogil
         void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
         void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
-        void (*cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end) noexcept nogil
+        void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
 
     ctypedef struct sl_backend:
         const char *name
@@ -85,8 +88,13 @@ cdef extern from "ops.h" nogil:
 
     const sl_backend *sl_backend_at(int i)
     const sl_backend *sl_backend_named(const char *name)
-    ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, double *denominator,
-                              int64_t *bad_target)
+    ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end,
+                              sl_sum *denominator, int64_t *bad_target)
+
+
+cdef extern from "sum.h" nogil:
+    void sl_sum_join(sl_sum *s, const sl_sum *part)
+    double sl_sum_value(const sl_sum *s)
 
 
 cdef extern from "targets.h" nogil:

@@ -4,6 +4,8 @@ import ctypes
 import math
 import mmap
 import os
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -56,7 +58,9 @@ def calls(x, out):
 @pytest.mark.parametrize("name", calls(np.zeros((ROWS, 1)), None))
 def test_no_copy_of_the_logits(isa, name, layout):
     x = LAYOUTS[layout](np.zeros((ROWS, CLASSES), np.float32))
-    assert peak(calls(x, np.empty_like(x, dtype=np.float32))[name]) < SMALL
+    for n in (1, 3):
+        with simdloss.num_threads(n):
+            assert peak(calls(x, np.empty_like(x, dtype=np.float32))[name]) < SMALL
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
@@ -72,10 +76,52 @@ def test_gradient_is_the_only_allocation(isa, kind):
         assert peak(function) < x.nbytes + SMALL
 
 
-@pytest.mark.parametrize("kind", ["i4", ">i8", "u1"])
+@pytest.mark.parametrize("kind", ["i4", ">i8", "u1", "i2", ">u2", "u4", "u8"])
 def test_targets_without_a_copy_of_the_logits(kind):
     x, target = np.zeros((ROWS, CLASSES), np.float32), np.zeros(ROWS, kind)
     assert peak(lambda: simdloss.cross_entropy(x, target)) < SMALL
+
+
+MANY_ROWS = """
+import re
+import numpy as np
+import simdloss
+
+x, size = np.ones((1_000_000, 10), np.float32), 100_000
+out, rows = np.ones_like(x), np.ones(len(x), np.float32)
+target, wide, mask = np.ones(len(x), np.uint8), np.ones(len(x), np.uint64), x > 0
+half = np.ones_like(x, np.float16)
+
+def calls(n):
+    a, b, r, t = x[:n], out[:n], rows[:n], target[:n]
+    simdloss.log_sigmoid(a, out=b)
+    simdloss.sigmoid(a[:, ::-1], out=b)
+    simdloss.logsumexp(a, axis=1, out=r)
+    simdloss.softmax(a, out=b)
+    simdloss.log_softmax(a.T, axis=0, out=b.T)
+    simdloss.cross_entropy_and_grad(a, t, grad_out=b)
+    simdloss.cross_entropy_and_grad(a, wide[:n], grad_out=b, reduction="none", out=r, weight=x[0])
+    simdloss.cross_entropy_and_grad(a, a, grad_out=b, label_smoothing=0.1)
+    simdloss.binary_cross_entropy_with_logits_and_grad(a, mask[:n], pos_weight=x[0], grad_out=b)
+    simdloss.binary_cross_entropy_with_logits_and_grad(half[:n], a, grad_out=half[:n])
+
+def most():
+    return int(re.search("VmHWM:(.*)kB", open("/proc/self/status").read())[1])
+
+simdloss.set_num_threads(THREADS)
+calls(size)
+before = most()
+calls(len(x))
+print(most() - before)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_resident_memory(threads):
+    """From 1 to 10 million elements, nothing more is in memory at once than the arrays given."""
+    code = MANY_ROWS.replace("THREADS", str(threads))
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 1024
 
 
 class Repeated:

@@ -85,18 +85,14 @@ LONG_CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", LONG_CALLS)
-def test_gil_is_released(name):
-    """While a long call runs in another thread, this one goes on counting."""
-    x, out = np.ones(LARGE), np.ones(LARGE)
-    call = LONG_CALLS[name]
-    call(x, out)
+def silence(call):
+    """The longest share of one call in another thread during which this thread did not run."""
     running, seen = threading.Event(), []
 
     def work():
         running.set()
         begin = time.perf_counter()
-        call(x, out)
+        call()
         seen.append((begin, time.perf_counter()))
 
     thread = threading.Thread(target=work)
@@ -108,5 +104,13 @@ def test_gil_is_released(name):
     thread.join()
     begin, end = seen[0]
     during = [tick for tick in ticks if begin < tick < end]
-    longest = max(np.diff([begin, *during, end]))
-    assert longest < 0.75 * (end - begin), f"silent for {longest:.4f} of {end - begin:.4f} s"
+    return max(np.diff([begin, *during, end])) / (end - begin)
+
+
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_gil_is_released(name):
+    """While a long call runs in another thread, this one goes on counting; on a busy machine not at every try."""
+    x, out = np.ones(LARGE), np.ones(LARGE)
+    call = LONG_CALLS[name]
+    call(x, out)
+    assert any(silence(lambda: call(x, out)) < 0.75 for _ in range(5))

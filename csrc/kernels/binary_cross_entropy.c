@@ -80,15 +80,15 @@ static const T *contiguous(const char *p, ptrdiff_t stride, size_t n, T *buffer)
     return buffer;
 }
 
-void FN(binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n)
+void FN(binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
 {
     const ptrdiff_t unit = sizeof(T);
     T x[BUFFER], y[BUFFER], w[BUFFER], q[BUFFER], loss[BUFFER], grad[BUFFER];
     const T one = 1;
     int weighted = a->weight || a->pos_weight;
     fp_state state = fp_enter();
-    for (size_t i = 0; i < n; i += BUFFER) {
-        size_t m = min_size(BUFFER, n - i);
+    for (size_t i = begin; i < end; i += BUFFER) {
+        size_t m = min_size(BUFFER, end - i);
         ptrdiff_t at = (ptrdiff_t)i;
         char *loss_at = a->loss ? a->loss + at * a->losses : NULL, *grad_at = a->grad ? a->grad + at * a->grads : NULL;
         operands o = {
@@ -109,7 +109,7 @@ void FN(binary_cross_entropy)(sl_binary_cross_entropy *a, size_t n)
         case 2: block(o, m, scale, 1, 0); break;
         default: block(o, m, scale, 1, 1);
         }
-        sl_sum_add(&a->total, block_sum(o.loss, m));
+        sl_sum_add(total, block_sum(o.loss, m));
         if (loss_at && o.loss == loss)
             scatter(loss_at, a->losses, loss, 1, m, 0);
         if (o.grad == grad)

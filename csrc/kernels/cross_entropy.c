@@ -339,7 +339,7 @@ static void cross_entropy_batch(work *k, const sl_cross_entropy *a, batch *b, si
         put_gradient(k, b);
 }
 
-void FN(cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end)
+void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
 {
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits);
@@ -356,8 +356,8 @@ void FN(cross_entropy)(sl_cross_entropy *a, size_t begin, size_t end)
         cross_entropy_batch(&k, a, &b, first);
     }
     for (int i = 0; i < GROUP; i++) {
-        sl_sum_add(&a->total, k.total[i]);
-        sl_sum_add(&a->total, k.total_l[i]);
+        sl_sum_add(total, k.total[i]);
+        sl_sum_add(total, k.total_l[i]);
     }
     fp_leave(state);
 }
