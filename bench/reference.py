@@ -58,7 +58,11 @@ class _Rows:
 def logsumexp(x):
     """Return log(sum(exp(x)))."""
     parts = _Rows(x)
-    return (parts.top + parts.log1p_others).squeeze(-1)
+    value = (parts.top + parts.log1p_others).squeeze(-1)
+    if x.dtype == WIDER[np.dtype(np.float32)]:
+        return value
+    # Where both cancel, what is asked of float64 results is an error that is small beside them.
+    return Exact(value, np.maximum(np.abs(parts.top), parts.log1p_others).squeeze(-1))
 
 
 def logsumexp_and_grad(x):
@@ -97,3 +101,24 @@ def cross_entropy_and_grad_of_soft_labels(x, target):
     loss = -np.mean((target * parts.log_softmax).sum(axis=-1))
     share = target.sum(axis=-1, keepdims=True) * parts.softmax
     return loss, Exact((share - target) / len(x), np.maximum(share, target) / len(x))
+
+
+def cross_entropy_and_grad_with_options(x, target, weight=None, label_smoothing=0, ignore_index=-100):
+    """Return the mean over kept rows of the cross-entropy of smoothed and weighted indices, and its gradient."""
+    parts = _Rows(x)
+    classes = x.shape[-1]
+    weight = np.ones(classes, x.dtype) if weight is None else weight
+    kept = target != ignore_index
+    is_target = np.arange(classes) == np.where(kept, target, 0)[:, None]
+    share = weight * ((1 - label_smoothing) * is_target + x.dtype.type(label_smoothing) / classes)
+    share[~kept] = 0
+    count = weight[target[kept]].sum()
+    loss = -(share * parts.log_softmax).sum() / count
+    pushed = share.sum(axis=-1, keepdims=True) * parts.softmax
+    # Without smoothing nothing cancels: at the target the gradient is minus the sum of the others.
+    grad = pushed - share
+    if label_smoothing:
+        return loss, Exact(grad / count, np.maximum(pushed, share) / count)
+    others = np.where(is_target, 0, pushed)
+    grad = np.where(is_target & kept[:, None], -others.sum(axis=-1, keepdims=True), others)
+    return loss, grad / count

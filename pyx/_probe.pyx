@@ -38,8 +38,9 @@ def run(str what, ndarray x not None, ndarray y not None, size_t times):
         if (cnp.PyArray_TYPE(array) != type_num or type_num not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64)
                 or not array.flags.carray or array.size != n or n % STEP or array.ctypes.data % ALIGNMENT):
             raise ValueError(
-                f"{name} must be contiguous float32 or float64 like x, of x's length, a multiple of {STEP}, at an "
-                f"address that is a multiple of {ALIGNMENT}; got {array.dtype} of shape {array.shape} at {array.ctypes.data:#x}"
+                f"{name} must be contiguous, float32 or float64 as x is, of x's length, a multiple of {STEP}, at an "
+                f"address that is a multiple of {ALIGNMENT}; got {array.dtype} of shape {array.shape} "
+                f"at {array.ctypes.data:#x}"
             )
     if what not in ("read", "copy", "stream", "exp"):
         raise ValueError(f"what must be 'read', 'copy', 'stream' or 'exp'; got {what!r}")

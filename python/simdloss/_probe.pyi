@@ -10,5 +10,8 @@ ALIGNMENT: int
 STEP: int
 
 def run(
-    what: Literal["read", "copy", "stream", "exp"], x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], times: int
+    what: Literal["read", "copy", "stream", "exp"],
+    x: NDArray[np.floating[Any]],
+    y: NDArray[np.floating[Any]],
+    times: int,
 ) -> None: ...
