@@ -97,16 +97,13 @@ def _aligned(length, dtype):
 
 
 def _seconds(pool, kind, inputs, outputs):
-    """Return the seconds of one pass of all threads: the best of some, since what disturbs only ever adds."""
-    times, best = 1, np.inf
+    """Return the seconds of going over the arrays once: the best of some, since what disturbs only ever adds."""
+    times = 1
     while True:
-        seconds = _pass(pool, kind, inputs, outputs, times)
-        if seconds >= _PASS_SECONDS / 2:
-            break
-        times = max(2 * times, int(times * _PASS_SECONDS / max(seconds, 1e-6)))
-    for _ in range(_PASSES):
-        best = min(best, _pass(pool, kind, inputs, outputs, times))
-    return best / times
+        best = min(_pass(pool, kind, inputs, outputs, times) for _ in range(_PASSES))
+        if best >= _PASS_SECONDS / 2:
+            return best / times
+        times = max(2 * times, int(times * _PASS_SECONDS / best))
 
 
 def _pass(pool, kind, inputs, outputs, times):

@@ -10,6 +10,8 @@ from .work import NUMPY
 
 _INCHES_OF_A_PANEL = (6.0, 4.0)
 _PANELS_IN_A_ROW = 3
+# Ten colours, then the next marker.
+_MARKERS = "os^"
 
 
 def write(path, results, machine, best):
@@ -55,10 +57,10 @@ def _speed_up(axes, name, results, isa, colours):
 def _roofline(axes, results, isa, machine, best):
     """Draw the share of the roofline over the bytes of each case, a colour for each routine."""
     routines = dict.fromkeys(result.case.routine for result in results)
-    for routine in routines:
+    for i, routine in enumerate(routines):
         chosen = [result for result in results if result.case.routine == routine]
         shares = [100 * best.share(result, isa, machine.level(result.nbytes)) for result in chosen]
-        axes.plot([result.nbytes for result in chosen], shares, "o", label=routine.name)
+        axes.plot([result.nbytes for result in chosen], shares, _MARKERS[i // 10 % len(_MARKERS)], label=routine.name)
     axes.axhline(100, color="black", linewidth=1)
     for level, size in machine.caches.items():
         axes.axvline(size, color="grey", linestyle=":", linewidth=1)
@@ -68,4 +70,4 @@ def _roofline(axes, results, isa, machine, best):
     axes.set_title("share of the roofline", fontsize="medium")
     axes.set_xlabel("bytes of all arrays")
     axes.set_ylabel("%")
-    axes.legend(fontsize="x-small", loc="upper left")
+    axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
