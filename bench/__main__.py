@@ -1,6 +1,7 @@
 """The command line: ``python -m simdloss.bench``."""
 
 import argparse
+import importlib.util
 import re
 import sys
 import time
@@ -10,45 +11,53 @@ try:
 except ImportError:
     raise SystemExit("The benchmark needs its own dependencies: pip install 'simdloss[bench]'") from None
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-import simdloss
-
-from . import cases, machine, measure, report, sizes
+from . import cases, limits, machine, measure, peers, reach, report, sizes
+from .progress import run
 
 # What a run should take. Slow machines need longer, as every case has its fewest rounds; fast ones are done earlier.
 _SECONDS, _QUICK_SECONDS = 75.0, 12.0
-_MOST_SECONDS_OF_A_CASE = 1.0
 
 
 def main(arguments=None):
     """Run the benchmark and return the exit status: 1 where a result is wrong."""
     options = _parse(arguments)
-    found = machine.describe()
+    machine.use_threads(options.threads)
+    others, missing = peers.load(options.threads, compiled=options.compile) if options.peers else ([], [])
+    found = machine.describe(options.threads)
+    out = report.console()
+    report.print_machine(out, found, others, missing)
+    if options.goals:
+        return reach.main(out, options, found, others)
     beyond = options.largest_mb and options.largest_mb << 20
     chosen = cases.all_cases(sizes.sizes(found.caches, quick=options.quick, beyond=beyond))
     chosen = [case for case in chosen if options.filter.search(case.name)]
     if not chosen:
         print(f"--filter {options.filter.pattern!r} matches no case", file=sys.stderr)
         return 2
-    out = report.console()
-    report.print_machine(out, found)
     begin = time.monotonic()
-    results = _run(chosen, found.isas, _QUICK_SECONDS if options.quick else _SECONDS)
+    seconds = (_QUICK_SECONDS if options.quick else _SECONDS) * (1 + len(others))
+    results = run(chosen, lambda case, share: measure.measure(case, found.isas, share, others), seconds)
+    levels = sorted({found.level(result.nbytes) for result in results})
+    best = limits.measure(found, found.isas, levels, options.threads)
     seconds = time.monotonic() - begin
-    report.print_results(out, results, found)
+    report.print_results(out, results, found, best)
+    report.print_limits(out, best)
     report.print_summary(out, results, found)
+    report.print_peers(out, results)
     report.print_verdict(out, results, seconds, found)
     if options.json:
         with open(options.json, "w") as file:
-            report.write_json(file, results, found, seconds)
+            report.write_json(file, results, found, best, seconds)
+    if options.plot:
+        from . import plot  # only now: it needs matplotlib
+
+        plot.write(options.plot, results, found, best)
     return 0 if all(result.right for result in results) else 1
 
 
 def _parse(arguments):
     parser = argparse.ArgumentParser(
-        prog="python -m simdloss.bench", description="Check and time simdloss against NumPy."
+        prog="python -m simdloss.bench", description="Check and time simdloss against NumPy and other libraries."
     )
     parser.add_argument("--quick", action="store_true", help="only 8 elements and arrays in L2, for a few seconds")
     parser.add_argument(
@@ -61,11 +70,29 @@ def _parse(arguments):
     parser.add_argument("--json", type=_writable, metavar="FILE", help="also write the results there")
     parser.add_argument(
         "--largest-mb",
-        type=_megabytes,
+        type=_positive,
         metavar="MB",
         help="size of the largest logits (default: twice the last cache, but 32 to 64)",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--threads", type=_positive, default=1, metavar="N", help="threads of every library (default: 1)"
+    )
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="also time those of torch, jax, scipy, scikit-learn, onnxruntime found here",
+    )
+    parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes; with --peers")
+    parser.add_argument("--goals", action="store_true", help="measure the speeds that simdloss aims at; with --peers")
+    parser.add_argument("--plot", type=_picture, metavar="FILE", help="also draw the results there (.png, .svg, .pdf)")
+    options = parser.parse_args(arguments)
+    if not options.peers and (options.compile or options.goals):
+        parser.error("--compile and --goals compare with other libraries: they need --peers")
+    if options.goals and options.plot:
+        parser.error("--plot draws the results of a run without --goals")
+    if options.plot and not importlib.util.find_spec("matplotlib"):
+        parser.error("--plot needs matplotlib: pip install 'simdloss[plot]'")
+    return options
 
 
 def _pattern(text):
@@ -75,9 +102,15 @@ def _pattern(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
 
 
-def _megabytes(text):
+def _picture(path):
+    if not path.endswith((".png", ".svg", ".pdf")):
+        raise argparse.ArgumentTypeError(f"the name of a picture ends in .png, .svg or .pdf, got {path!r}")
+    return _writable(path)
+
+
+def _positive(text):
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of megabytes")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
@@ -88,39 +121,6 @@ def _writable(path):
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot write {path!r}: {error.strerror}") from None
     return path
-
-
-def _run(chosen, isas, seconds):
-    end = time.monotonic() + seconds
-    active = simdloss.get_isa()
-    results = []
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    # Refreshing on its own would take turns with what is timed.
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
-        task = progress.add_task("", total=len(chosen))
-        try:
-            for done, case in enumerate(chosen):
-                progress.update(task, description=case.name, refresh=True)
-                share = (end - time.monotonic()) / (len(chosen) - done)
-                results += _measured(case, isas, min(share, _MOST_SECONDS_OF_A_CASE))
-                progress.advance(task)
-        finally:
-            simdloss.use_isa(active)
-    return results
-
-
-def _measured(case, isas, seconds):
-    try:
-        return measure.measure(case, isas, seconds)
-    except Exception as error:
-        error.add_note(f"in the benchmark's case {case.name}")
-        raise
 
 
 if __name__ == "__main__":

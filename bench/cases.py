@@ -4,8 +4,9 @@ To add a routine, write its NumPy in `baseline.py` and its exact value in `refer
 and one entry in `ROUTINES`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,27 +25,24 @@ class Routine:
 
     `call` is timed as it stands, in the names of its arrays, of which `outputs` are allocated once, before. `limits`
     has the largest error allowed for each value returned. A `variant` has other inputs than the usual ones, and maybe
-    another `formula` in `baseline.py` and `reference.py`, which take its `axis` if it is not the last.
+    another `formula` in `baseline.py` and `reference.py`, which take its `options`. `layout` brings each array
+    into the memory it is to have.
     """
 
     call: str
     outputs: tuple[str, ...]
     limits: tuple[float, ...]
     inputs: Callable
-    shapes: Callable
+    shapes: Callable | None
     variant: str = ""
     formula: str = ""
-    axis: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    layout: Callable = field(default=lambda array: array)
 
     @property
     def function(self):
         """The public function that is called."""
         return self.call.partition("(")[0]
-
-    @property
-    def options(self):
-        """What the formulas take besides the arrays."""
-        return {} if self.axis is None else {"axis": self.axis}
 
     @property
     def name(self):
@@ -94,7 +92,7 @@ ROUTINES = (
         data.indices_of_axis_1,
         sizes.images,
         "class_axis_1",
-        axis=1,
+        options={"axis": 1},
     ),
 )
 

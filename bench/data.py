@@ -10,6 +10,9 @@ import numpy as np
 BLOCK_ELEMENTS = 1 << 15
 _SEED = 20240229
 
+# The input that has one element a class.
+PER_CLASS = "weight"
+
 
 def block_rows(row_elements):
     """Return how many rows of `row_elements` a block holds."""
@@ -63,6 +66,44 @@ def soft_labels(shape, dtype, rng):
     return rows(shape, dtype, rng) | {"target": (weights / weights.sum(axis=-1, keepdims=True)).astype(dtype)}
 
 
+def indices_of_int32(shape, dtype, rng):
+    """Return logits and class indices of half the usual width."""
+    found = indices(shape, dtype, rng)
+    return found | {"target": found["target"].astype(np.int32)}
+
+
+def weighted_indices(shape, dtype, rng):
+    """Return logits, class indices and weights of the classes."""
+    return indices(shape, dtype, rng) | {PER_CLASS: rng.uniform(0.5, 2, shape[-1]).astype(dtype)}
+
+
+def _ignoring(share):
+    def ignored_indices(shape, dtype, rng):
+        found = indices(shape, dtype, rng)
+        found["target"][rng.random(shape[0]) < share] = -100
+        return found
+
+    return ignored_indices
+
+
+# A tenth and nine tenths of the rows are ignored.
+few_ignored, most_ignored = _ignoring(0.1), _ignoring(0.9)
+
+
+def wide_indices(shape, dtype, rng):
+    """Return logits up to 1e4 and class indices."""
+    return {"x": rng.uniform(-1e4, 1e4, shape).astype(dtype), "target": rng.integers(0, shape[-1], shape[:-1])}
+
+
+def masked_indices(shape, dtype, rng):
+    """Return logits of which every second one is -inf, no target among them, and class indices."""
+    found = indices(shape, dtype, rng)
+    masked = rng.random(shape) < 0.5
+    np.put_along_axis(masked, found["target"][:, None], False, -1)
+    found["x"][masked] = -np.inf
+    return found
+
+
 def make_block(inputs, shape, dtype):
     """Return the block of the case of that `shape`: `inputs` is one of the functions above."""
     first = min(shape[0], block_rows(int(np.prod(shape[1:], dtype=int))))
@@ -74,7 +115,10 @@ def repeat(block, length):
     times, rest = divmod(length, len(block["x"]))
     if rest:
         raise ValueError(f"length must be a multiple of the block's {len(block['x'])}, got {length}")
-    return {name: np.tile(array, (times, *[1] * (array.ndim - 1))) for name, array in block.items()}
+    return {
+        name: array if name == PER_CLASS else np.tile(array, (times, *[1] * (array.ndim - 1)))
+        for name, array in block.items()
+    }
 
 
 def make_outputs(names, x, axis):

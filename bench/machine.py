@@ -31,6 +31,7 @@ class Machine:
     numpy_exp: str
     simdloss: str
     isas: list[str]
+    threads: int
     reference: dict[str, str]
 
     def level(self, nbytes):
@@ -41,8 +42,14 @@ class Machine:
         return "RAM"
 
 
-def describe():
-    """Return the `Machine` this process runs on."""
+def use_threads(threads):
+    """Make simdloss use that many; one is what it uses by itself."""
+    if threads > 1:
+        simdloss.set_num_threads(threads)
+
+
+def describe(threads=1):
+    """Return the `Machine` this process runs on, of which `threads` are used."""
     caches = _sysfs_caches() or _sysconf_caches()
     return Machine(
         cpu=_cpu_model(),
@@ -55,6 +62,7 @@ def describe():
         numpy_exp=_numpy_exp_target(),
         simdloss=simdloss.__version__,
         isas=list(simdloss.isas()),
+        threads=threads,
         reference={
             "float32": f"float64 ({np.finfo(np.float64).nmant} bits)",
             "float64": f"longdouble ({np.finfo(np.longdouble).nmant} bits)",

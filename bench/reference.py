@@ -32,15 +32,20 @@ def log_sigmoid_and_grad(x):
     return log_sigmoid(x), sigmoid(-x)
 
 
+def binary_losses(x, target):
+    """Return the binary cross-entropy of each element and its derivative."""
+    return (1 - target) * softplus(x) + target * softplus(-x), (1 - target) * sigmoid(x) - target * sigmoid(-x)
+
+
 def binary_cross_entropy_with_logits(x, target):
     """Return the mean of the binary cross-entropies."""
-    return np.mean((1 - target) * softplus(x) + target * softplus(-x))
+    return np.mean(binary_losses(x, target)[0])
 
 
 def binary_cross_entropy_with_logits_and_grad(x, target):
     """Return that mean and its gradient."""
-    grad = (1 - target) * sigmoid(x) - target * sigmoid(-x)
-    return binary_cross_entropy_with_logits(x, target), grad / x.size
+    losses, grad = binary_losses(x, target)
+    return np.mean(losses), grad / x.size
 
 
 class _Rows:
@@ -58,7 +63,11 @@ class _Rows:
 def logsumexp(x):
     """Return log(sum(exp(x)))."""
     parts = _Rows(x)
-    return (parts.top + parts.log1p_others).squeeze(-1)
+    value = (parts.top + parts.log1p_others).squeeze(-1)
+    if x.dtype == WIDER[np.dtype(np.float32)]:
+        return value
+    # Where maximum and logarithm cancel, what is asked of float64 results is an error of an ULP of the maximum.
+    return Exact(value, np.maximum(np.abs(value), np.abs(parts.top).squeeze(-1)))
 
 
 def logsumexp_and_grad(x):
@@ -76,19 +85,27 @@ def log_softmax(x):
     return _Rows(x).log_softmax
 
 
+def row_losses(x, target, axis=-1):
+    """Return the cross-entropy of each row and its gradient."""
+    parts = _Rows(x, axis)
+    chosen = np.expand_dims(target, axis)
+    losses = -np.take_along_axis(parts.log_softmax, chosen, axis).squeeze(axis)
+    # softmax - 1 at the target would cancel where the row is confident.
+    grad = parts.softmax
+    np.put_along_axis(grad, chosen, 0, axis)
+    np.put_along_axis(grad, chosen, -grad.sum(axis=axis, keepdims=True), axis)
+    return losses, grad
+
+
 def cross_entropy(x, target, axis=-1):
     """Return the mean cross-entropy of class indices."""
-    return -np.mean(np.take_along_axis(_Rows(x, axis).log_softmax, np.expand_dims(target, axis), axis))
+    return np.mean(row_losses(x, target, axis)[0])
 
 
 def cross_entropy_and_grad(x, target, axis=-1):
     """Return that mean and its gradient."""
-    grad = _Rows(x, axis).softmax
-    chosen = np.expand_dims(target, axis)
-    # softmax - 1 at the target would cancel where the row is confident.
-    np.put_along_axis(grad, chosen, 0, axis)
-    np.put_along_axis(grad, chosen, -grad.sum(axis=axis, keepdims=True), axis)
-    return cross_entropy(x, target, axis), grad / target.size
+    losses, grad = row_losses(x, target, axis)
+    return np.mean(losses), grad / target.size
 
 
 def cross_entropy_and_grad_of_soft_labels(x, target):
@@ -97,3 +114,24 @@ def cross_entropy_and_grad_of_soft_labels(x, target):
     loss = -np.mean((target * parts.log_softmax).sum(axis=-1))
     share = target.sum(axis=-1, keepdims=True) * parts.softmax
     return loss, Exact((share - target) / len(x), np.maximum(share, target) / len(x))
+
+
+def cross_entropy_and_grad_with_options(x, target, weight=None, label_smoothing=0, ignore_index=-100):
+    """Return the mean over kept rows of the cross-entropy of smoothed and weighted indices, and its gradient."""
+    parts = _Rows(x)
+    classes = x.shape[-1]
+    weight = np.ones(classes, x.dtype) if weight is None else weight
+    kept = target != ignore_index
+    is_target = np.arange(classes) == np.where(kept, target, 0)[:, None]
+    share = weight * ((1 - label_smoothing) * is_target + x.dtype.type(label_smoothing) / classes)
+    share[~kept] = 0
+    count = weight[target[kept]].sum()
+    loss = -(share * parts.log_softmax).sum() / count
+    pushed = share.sum(axis=-1, keepdims=True) * parts.softmax
+    # Without smoothing nothing cancels: at the target the gradient is minus the sum of the others.
+    grad = pushed - share
+    if label_smoothing:
+        return loss, Exact(grad / count, np.maximum(pushed, share) / count)
+    others = np.where(is_target, 0, pushed)
+    grad = np.where(is_target & kept[:, None], -others.sum(axis=-1, keepdims=True), others)
+    return loss, grad / count

@@ -48,7 +48,17 @@ def vectors(size, itemsize):
     """Return the shape of a vector."""
     if size.name == TINY:
         return [(_TINY_ELEMENTS,)]
-    return [_whole_blocks(size, itemsize, ())]
+    return [vectors_of(size.nbytes, itemsize)]
+
+
+def vectors_of(nbytes, itemsize):
+    """Return the shape of a vector of about that size."""
+    return _whole_blocks(nbytes, itemsize, ())
+
+
+def rows_of(nbytes, itemsize, classes):
+    """Return the shape of rows of that many classes, about that size in all."""
+    return _whole_blocks(nbytes, itemsize, (classes,))
 
 
 def vectors_in_l2(size, itemsize):
@@ -60,7 +70,7 @@ def rows(size, itemsize):
     """Return shapes of rows of few and many classes."""
     if size.name == TINY:
         return [(1, _TINY_ELEMENTS)]
-    return [_whole_blocks(size, itemsize, (classes,)) for classes in _CLASSES[size.name]]
+    return [rows_of(size.nbytes, itemsize, classes) for classes in _CLASSES[size.name]]
 
 
 def rows_of_many(size, itemsize):
@@ -70,12 +80,12 @@ def rows_of_many(size, itemsize):
 
 def images(size, itemsize):
     """Return the shape of a batch of images, each of 21 classes a pixel with the class axis before the pixels."""
-    return [_whole_blocks(size, itemsize, _IMAGE)] if size.name in (L2, L3) else []
+    return [_whole_blocks(size.nbytes, itemsize, _IMAGE)] if size.name in (L2, L3) else []
 
 
-def _whole_blocks(size, itemsize, row):
+def _whole_blocks(nbytes, itemsize, row):
     block = block_rows(prod(row)) if row else BLOCK_ELEMENTS
-    count = size.nbytes // (prod(row) * itemsize)
+    count = nbytes // (prod(row) * itemsize)
     if count > block:
         count -= count % block
     return (max(count, 1), *row)

@@ -21,15 +21,20 @@ def max_ulp(result, exact, dtype):
 
     The exact value is not rounded to `dtype` first: a perfectly rounded result scores up to 0.5.
     """
-    value, magnitude = exact
-    if np.shape(result) != np.shape(value):
+    if np.shape(result) != np.shape(exact.value):
         return np.inf
+    return float(ulp_errors(result, exact, dtype).max())
+
+
+def ulp_errors(result, exact, dtype):
+    """Return that error of every element."""
+    value, magnitude = exact
     result = np.asarray(result).astype(value.dtype)
     with np.errstate(invalid="ignore"):
         error = np.abs(result - value) / _unit(magnitude, dtype)
     same = (result == value) | (np.isnan(result) & np.isnan(value))
     error = np.where(same, 0, error)
-    return float(np.where(np.isnan(error), np.inf, error).max())
+    return np.where(np.isnan(error), np.inf, error)
 
 
 def max_ulp_tiled(result, exact, dtype):

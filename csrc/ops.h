@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The probes go over whole multiples of this many elements, 1 KB of float64. */
+enum { SL_PROBE_STEP = 128 };
+
 /* NumPy's own limit on the number of dimensions. */
 enum { SL_MAX_DIMS = 64 };
 

@@ -6,6 +6,7 @@ from libc.stddef cimport ptrdiff_t
 cdef extern from "ops.h" nogil:
     enum:
         SL_MAX_DIMS
+        SL_PROBE_STEP
         SL_SWAPPED
         SL_HALF
         SL_INT8
@@ -69,6 +70,10 @@ cdef extern from "ops.h" nogil:
         void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
         void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
         void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+        void (*probe_read)(const float *x, float *sum, size_t n, size_t times) noexcept nogil
+        void (*probe_copy)(const float *x, float *y, size_t n, size_t times) noexcept nogil
+        void (*probe_stream)(const float *x, float *y, size_t n, size_t times) noexcept nogil
+        void (*probe_exp)(const float *x, float *sum, size_t n, size_t times) noexcept nogil
 
     ctypedef struct sl_ops_f64:
         void (*sigmoid)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, size_t n) noexcept nogil
@@ -80,6 +85,10 @@ cdef extern from "ops.h" nogil:
         void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
         void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
         void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+        void (*probe_read)(const double *x, double *sum, size_t n, size_t times) noexcept nogil
+        void (*probe_copy)(const double *x, double *y, size_t n, size_t times) noexcept nogil
+        void (*probe_stream)(const double *x, double *y, size_t n, size_t times) noexcept nogil
+        void (*probe_exp)(const double *x, double *sum, size_t n, size_t times) noexcept nogil
 
     ctypedef struct sl_backend:
         const char *name

@@ -25,6 +25,8 @@ typedef vf vm;
 #define vf_set OP(set1)
 #define vf_load OP(loadu)
 #define vf_store OP(storeu)
+#define vf_stream OP(stream) /* past the caches; aligned to a vector; vf_stream_end() after the last */
+#define vf_stream_end _mm_sfence
 #define vf_add OP(add)
 #define vf_sub OP(sub)
 #define vf_mul OP(mul)

@@ -26,6 +26,8 @@ typedef uint64x2_t vm;
 #define vf_set OPX(vdup)
 #define vf_load OP(vld1)
 #define vf_store OP(vst1)
+#define vf_stream OP(vst1) /* ACLE has no store past the caches */
+#define vf_stream_end() ((void)0)
 #define vf_add OP(vadd)
 #define vf_sub OP(vsub)
 #define vf_mul OP(vmul)

@@ -24,6 +24,8 @@ static inline vf vf_load(const T *p)
 }
 
 static inline void vf_store(T *p, vf a) { memcpy(p, &a, sizeof a); }
+#define vf_stream vf_store /* GNU C has no store past the caches */
+#define vf_stream_end() ((void)0)
 
 #define vf_add(a, b) ((a) + (b))
 #define vf_sub(a, b) ((a) - (b))
