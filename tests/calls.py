@@ -133,17 +133,14 @@ def _odd(logits, rng):
                 values -= np.log(np.exp(values.astype(float)).sum())
 
 
-@lru_cache(maxsize=256)
-def data(shape, dtype, kind="plain", seed=0) -> dict:
-    """Arguments of all calls for logits of one shape, rows along the last axis. Kinds: plain, large, odd."""
-    rng = np.random.default_rng([seed, *shape])
-    classes, rows = shape[-1], shape[:-1]
-    logits = (rng.uniform(-1e4, 1e4, shape) if kind == "large" else rng.normal(size=shape) * 4).astype(dtype)
-    if kind == "odd":
-        _odd(logits.reshape(-1, classes), rng)
+def arguments(logits, seed=0) -> dict:
+    """Arguments of all calls for these logits, rows along the last axis."""
+    rng = np.random.default_rng([seed, *logits.shape])
+    dtype, shape = logits.dtype, logits.shape
+    *rows, classes = shape
     target = rng.integers(0, classes, rows)
     target[rng.random(rows) < 0.1] = -100
-    arrays = {
+    return {
         "logits": logits,
         "target": target,
         "soft": rng.gamma(0.5, size=shape).astype(dtype),
@@ -153,6 +150,16 @@ def data(shape, dtype, kind="plain", seed=0) -> dict:
         "weight": rng.uniform(0.5, 2, classes).astype(dtype),
         "sample_weight": rng.uniform(0.5, 2, rows).astype(dtype),
     }
+
+
+@lru_cache(maxsize=256)
+def data(shape, dtype, kind="plain") -> dict:
+    """Arguments for logits of one shape and kind: plain, large, odd."""
+    rng = np.random.default_rng(shape)
+    logits = (rng.uniform(-1e4, 1e4, shape) if kind == "large" else rng.normal(size=shape) * 4).astype(dtype)
+    if kind == "odd":
+        _odd(logits.reshape(-1, shape[-1]), rng)
+    arrays = arguments(logits)
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
