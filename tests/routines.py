@@ -45,9 +45,9 @@ class Routine:
             found.append((given, *(exact if self.scaled else (exact, None))))
         return found
 
-    def worst(self, dtype) -> tuple[float, str]:
-        """The largest error on the instruction set in use, in ULP, and where it was met."""
-        largest, where = 0.0, "nowhere"
+    def worst(self, dtype) -> tuple[float, float | str, str]:
+        """The largest error on the instruction set in use, in ULP, the input or kind of row that has it, details."""
+        largest, place, detail = 0.0, "nowhere", "nowhere"
         for given, exact, scale in self.cases(dtype):
             result = self.run(*given)
             assert result.dtype == dtype
@@ -56,10 +56,13 @@ class Routine:
             at = np.unravel_index(np.argmax(errors), errors.shape)
             if errors[at] > largest:
                 x = given[0][at if given[0].shape == errors.shape else at[0]]
-                place = f"at {tuple(map(int, at))} of {given[0].shape}, {x if x.ndim == 0 else x[:9]!r}"
-                where = f"{place}: got {result[at]!r}, exact {exact[at]!r}"
                 largest = float(errors[at])
-        return largest, where
+                place = float(x) if given[0].ndim == 1 else f"{given[0].shape[1]} classes"
+                detail = (
+                    f"at {tuple(map(int, at))} of {given[0].shape}, {x if x.ndim == 0 else x[:9]!r}: "
+                    f"got {result[at]!r}, exact {exact[at]!r}"
+                )
+        return largest, place, detail
 
 
 def _weights(classes, dtype):

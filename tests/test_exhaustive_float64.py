@@ -13,7 +13,7 @@ PIECE = 2**14
 PIECES = 48  # of one kind in one task
 TASKS = 16  # of every kind
 NEIGHBOURS = 2**16  # on both sides of the worst inputs
-SOME = 30  # of the worst inputs of single pieces
+SOME = 40  # of the worst inputs of single pieces
 
 
 def near(points, rng):
@@ -62,9 +62,8 @@ def many_float64():
     assert PIECE * PIECES * TASKS * len(KINDS) > 1e8
     work = [(kind, seed) for seed in range(TASKS) for kind in KINDS]
     found = sweep.in_processes(sweep_task, work, chunk=1)
-    worst = {abs(at) for at_kind in found for _, at in at_kind.values()}
-    some = sorted(worst)[:: len(worst) // SOME + 1]
-    starts = {abs(at) for _, at in sweep.merged(found).values()}.union(some)
+    worst = sorted({error: abs(at) for piece in found for error, at in piece.values()}.items())
+    starts = {abs(at) for _, at in sweep.merged(found).values()}.union(at for _, at in worst[-SOME:])
     found += sweep.in_processes(neighbours, [sign * at for at in starts for sign in (-1, 1)], chunk=1)
     return sweep.merged(found)
 
