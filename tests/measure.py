@@ -35,10 +35,12 @@ def by_sweep() -> dict:
     """The same of the exhaustive tests."""
     from test_exhaustive import every_float32
     from test_exhaustive_float64 import many_float64
+    from test_exhaustive_rows import many_rows
 
     found = {}
-    for dtype, worst in {np.float32: every_float32(), np.float64: many_float64()}.items():
-        found |= {(isa, name, dtype): error for (isa, name), error in worst.items()}
+    for dtype, elementwise in {np.float32: every_float32, np.float64: many_float64}.items():
+        for (isa, name), error in (elementwise() | many_rows(dtype)).items():
+            found[isa, name, dtype] = error
     return found
 
 
