@@ -11,6 +11,8 @@ import pytest
 from calls import CALLS, assert_same_bytes
 from fpstate import FLUSH, TOWARD_ZERO, UPWARD
 
+import simdloss
+
 MODES = {"flush": FLUSH, "toward_zero": TOWARD_ZERO, "upward": UPWARD, "flush_toward_zero": FLUSH | TOWARD_ZERO}
 SHAPES = [(37, 1), (3, 2), (37, 10), (5, 200), (2, 5000)]
 
@@ -77,3 +79,42 @@ def test_import_leaves_the_floating_point_mode():
     """In a fresh process, where nothing else can have set or cleared flush-to-zero."""
     code = "import fpstate, simdloss; assert fpstate.modes() == 0; assert 5e-324 * 3.0 > 5e-324"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, cwd=os.path.dirname(__file__))
+
+
+@every_call
+def test_modes_change_nothing(isa, dtype, call):
+    """Results are rounded to nearest, and subnormal ones kept, whatever the caller's own arithmetic does."""
+    for shape in SHAPES:
+        given = calls.data(shape, dtype, "odd")
+        wanted = call.run(given)
+        for mode, bits in MODES.items():
+            with fpstate.state(bits):
+                found = call.run(given)
+            assert_same_bytes(found, wanted, f"{shape}, {mode}")
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_subnormal_reductions_survive_flush_to_zero(isa, reduction):
+    """What is done with a kernel's sum, too, is done in the standard modes."""
+    x = np.array([[740.0, 0.0], [742.0, 0.0]])
+    for call in (
+        lambda: simdloss.cross_entropy(x, [0, 0], reduction=reduction),
+        lambda: simdloss.binary_cross_entropy_with_logits(-x[:, 0], [0, 0], reduction=reduction),
+    ):
+        wanted = call()
+        assert 0 < wanted < np.finfo(np.float64).tiny
+        with fpstate.state(FLUSH):
+            found = call()
+        assert found == wanted
+
+
+# numpy itself clears the flags around the loop of any ufunc.
+@pytest.mark.parametrize("raised", [0, fpstate.FLAGS], ids=["none", "all"])
+@pytest.mark.parametrize("call", [c for c in CALLS if not c.name.startswith("ufuncs")], ids=lambda call: call.name)
+def test_flags_are_kept(isa, dtype, call, raised):
+    for shape in SHAPES:
+        given = calls.data(shape, dtype, "odd")
+        with fpstate.state(0, raised):
+            call.run(given)
+            found = fpstate.flags()
+        assert found == raised, f"{shape}: flags {found:#x}, before {raised:#x}"
