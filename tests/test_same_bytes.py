@@ -93,6 +93,20 @@ def test_batches(isa, dtype, call):
             assert_same_bytes(found, [result[chosen] for result in wanted], f"{classes} classes, rows {chosen}")
 
 
+@pytest.mark.parametrize("call", [call for call in CALLS if call.by_row], ids=lambda call: call.name)
+def test_batches_of_columns(isa, dtype, call):
+    """Likewise with the class axis first: views of one column and of three, beside all of them."""
+    for classes in (1, 3, 32, 33, 129, 1000):
+        given = calls.data((BATCH, classes), dtype, "odd")
+        given = calls.with_axis({name: given[name] for name in call.uses}, 0)
+        wanted = call.run(given, 0)
+        for first in range(0, BATCH, 9):
+            for count in (1, 3):
+                chosen = slice(first, first + count)
+                found = call.run({name: a if name == "weight" else a[..., chosen] for name, a in given.items()}, 0)
+                assert_same_bytes(found, [result[..., chosen] for result in wanted], f"{classes} classes, {chosen}")
+
+
 @pytest.mark.parametrize("call", [call for call in CALLS if call.by_element], ids=lambda call: call.name)
 def test_places_in_an_array(isa, dtype, call):
     """An element gives the same alone, at every place of a vector and in the tail."""
