@@ -45,9 +45,9 @@ class Routine:
             found.append((given, *(exact if self.scaled else (exact, None))))
         return found
 
-    def worst(self, dtype) -> tuple[float, str]:
-        """The largest error on the instruction set in use, in ULP, and where it was met."""
-        largest, where = 0.0, "nowhere"
+    def worst(self, dtype) -> tuple[float, float | str, str]:
+        """The largest error on the instruction set in use, in ULP, the input or kind of row that has it, details."""
+        largest, place, detail = 0.0, "nowhere", "nowhere"
         for given, exact, scale in self.cases(dtype):
             result = self.run(*given)
             assert result.dtype == dtype
@@ -56,10 +56,13 @@ class Routine:
             at = np.unravel_index(np.argmax(errors), errors.shape)
             if errors[at] > largest:
                 x = given[0][at if given[0].shape == errors.shape else at[0]]
-                place = f"at {tuple(map(int, at))} of {given[0].shape}, {x if x.ndim == 0 else x[:9]!r}"
-                where = f"{place}: got {result[at]!r}, exact {exact[at]!r}"
                 largest = float(errors[at])
-        return largest, where
+                place = float(x) if given[0].ndim == 1 else f"{given[0].shape[1]} classes"
+                detail = (
+                    f"at {tuple(map(int, at))} of {given[0].shape}, {x if x.ndim == 0 else x[:9]!r}: "
+                    f"got {result[at]!r}, exact {exact[at]!r}"
+                )
+        return largest, place, detail
 
 
 def _weights(classes, dtype):
@@ -120,16 +123,19 @@ def _moderate(dtype):
     return [(x, t) for x, t in inputs.rows_with_targets(dtype) if np.abs(x).max() < 1000 and x.size < 50_000]
 
 
-def _cancelling_logsumexp(x):
-    """Where the maximum and the logarithm of the rest cancel, the ULP is the maximum's."""
-    exact = reference.logsumexp(x)
-    return exact, np.maximum(np.abs(exact), np.abs(reference.rows(x).top[:, 0]))
+def logsumexp_scale(exact, top, dtype):
+    """The size whose ULP counts for a logsumexp: its own, unless it is what a cancellation left.
+
+    float64 cannot keep a difference of float64 numbers, so the ULP is that of the row's maximum where this is larger.
+    For float32 float64 can, until the result is smaller than what the rounding of the logits themselves has moved it.
+    """
+    least = np.abs(top) if dtype == np.float64 else np.finfo(dtype).eps * np.maximum(np.abs(top), 1)
+    return np.maximum(np.abs(exact), least)
 
 
 def _logsumexp(x, *_):
-    """The two are added in float64, which is enough for float32 unless all but nothing is left of them."""
-    exact, scale = _cancelling_logsumexp(x)
-    return exact, exact if x.dtype == np.float32 else scale
+    exact = reference.logsumexp(x)
+    return exact, logsumexp_scale(exact, reference.rows(x).top[:, 0], x.dtype)
 
 
 # fmt: off
@@ -145,7 +151,7 @@ ROUTINES = [
 
     Routine("logsumexp", lambda x: simdloss.logsumexp(x, axis=-1), _logsumexp, inputs.rows, 0.55, 1.0,
             scaled=True),
-    Routine("logsumexp.near_zero", lambda x: simdloss.logsumexp(x, axis=-1), _cancelling_logsumexp,
+    Routine("logsumexp.near_zero", lambda x: simdloss.logsumexp(x, axis=-1), _logsumexp,
             inputs.rows_that_cancel, 0.55, 1.0, scaled=True),
     Routine("logsumexp_and_grad.value", lambda x: simdloss.logsumexp_and_grad(x)[0], _logsumexp,
             inputs.rows, 0.55, 1.0, scaled=True),

@@ -4,7 +4,15 @@
      loss = A softplus(x) + B softplus(-x) = (x > 0 ? A : B) |x| + (A + B) log1p(e)
      grad = A sigmoid(x) - B sigmoid(-x)   = (A max-term - B min-term) / (1 + e), the terms being 1 and e or e and 1.
    Nothing cancels for targets in [0, 1] but A against B in the gradient, which is in the data. A zero coefficient times an
-   infinite logit is 0: the limit. */
+   infinite logit is 0: the limit.
+
+   The largest errors found in ULP, where fma is an instruction:
+   binary_cross_entropy       f32 <= 1.50 (1.200 at 0x1.348efp-5), f64 <= 1.50 (1.174 at 0x1.739e61a1fecp-23)
+   binary_cross_entropy_and_grad.grad f32 <= 1.50 (0.717 at 0x1.f2fc06p+3), f64 <= 1.50 (0.718 at -0x1.99f287c2231c4p+3)
+   binary_cross_entropy.soft  f32 <= 1.50 (1.440, logit 30.51), f64 <= 1.50 (1.115, logit 1.565)
+   binary_cross_entropy_and_grad.soft f32 <= 2.00 (1.942, logit 1.614), f64 <= 2.00 (1.639, logit -0.05518)
+   binary_cross_entropy.weighted f32 <= 3.00 (2.768, logit 1.527), f64 <= 3.00 (2.995, logit -4.496e-08)
+   binary_cross_entropy_and_grad.weighted f32 <= 3.00 (2.458, logit 1.385), f64 <= 3.00 (2.493, logit 0.549) */
 #include "map.h"
 
 typedef struct {

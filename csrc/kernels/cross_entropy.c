@@ -3,7 +3,16 @@
    A row's loss is sum_j q_j (lse - x_j) + z lse^2, its gradient (W + 2 z lse) p_j - q_j with W = sum_j q_j. With index
    targets q is A at the target and `smooth` w_j everywhere; soft labels y make it w_j ((1 - smoothing) y_j + smooth).
    lse - x_j is taken as (max - x_j) + log1p(S'/e^max): no term cancels another, so a confident row keeps its last bits.
-   In the gradient p_j - 1 cancels where p_j is the larger half of the row: there W p - q is (W - q) - W S'/S. */
+   In the gradient p_j - 1 cancels where p_j is the larger half of the row: there W p - q is (W - q) - W S'/S.
+
+   The largest errors found in ULP, where fma is an instruction:
+   cross_entropy              f32 <= 0.55 (0.503, 48 classes), f64 <= 1.50 (1.360, 100 classes)
+   cross_entropy_and_grad.grad f32 <= 3.00 (1.492, 100000 classes), f64 <= 4.00 (2.561, 128 classes)
+   cross_entropy.lse          f32 <= 0.55 (0.500, 6 classes), f64 <= 1.00 (0.583, 4 classes)
+   cross_entropy.soft         f32 <= 3.00 (1.828, 9 classes), f64 <= 4.00 (3.130, 65 classes)
+   cross_entropy_and_grad.soft f32 <= 3.00 (1.863, 257 classes), f64 <= 4.00 (2.550, 7 classes)
+   cross_entropy.mixed        f32 <= 3.00 (1.730, 2 classes), f64 <= 4.00 (3.038, 65 classes)
+   cross_entropy_and_grad.mixed f32 <= 3.00 (2.172, 3 classes), f64 <= 4.00 (3.338, 255 classes) */
 #include "rows.h"
 #include "targets.h"
 

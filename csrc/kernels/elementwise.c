@@ -2,7 +2,14 @@
 
    log_sigmoid(x) = min(x, 0) - log1p(e), its derivative sigmoid(-x); softplus(x) = -log_sigmoid(-x).
    sigmoid(x) = 1/(1 + e) or e/(1 + e), never 1 - sigmoid(-x): each is a sum of positive terms and keeps its relative
-   accuracy into the subnormals. */
+   accuracy into the subnormals.
+
+   The largest errors found in ULP, where fma is an instruction:
+   sigmoid                    f32 <= 1.00 (0.717 at -0x1.f2fc06p+3), f64 <= 0.80 (0.718 at -0x1.99f287c2231c4p+3)
+   log_sigmoid                f32 <= 0.76 (0.731 at -0x1.258c76p-7), f64 <= 0.80 (0.724 at -0x1.93e2482c75fe8p-10)
+   softplus                   f32 <= 0.76 (0.731 at 0x1.258c76p-7), f64 <= 0.80 (0.724 at 0x1.93e2482c75fe8p-10)
+   log_sigmoid_and_grad.value f32 <= 0.76 (0.731 at -0x1.258c76p-7), f64 <= 0.80 (0.724 at -0x1.93e2482c75fe8p-10)
+   log_sigmoid_and_grad.grad  f32 <= 0.76 (0.717 at 0x1.f2fc06p+3), f64 <= 0.80 (0.718 at 0x1.99f287c2231c4p+3) */
 #include "map.h"
 
 /* How a result becomes T: near, by one addition; far, with e lifted where it carries the result (`small`). */

@@ -1,6 +1,12 @@
 /* logsumexp of rows, with softmax as its gradient, and the weighted sum that SciPy's b asks for.
 
-   logsumexp = max + log1p(S'/e^max), the logarithm in float64 for both dtypes and added in two parts. */
+   logsumexp = max + log1p(S'/e^max), the logarithm in float64 for both dtypes and added in two parts.
+
+   The largest errors found in ULP, where fma is an instruction:
+   logsumexp                  f32 <= 0.55 (0.500, 6 classes), f64 <= 1.00 (0.583, 4 classes)
+   logsumexp.near_zero        f32 <= 0.55 (0.544, 3 classes), f64 <= 1.00 (0.150, 7 classes)
+   logsumexp_and_grad.value   f32 <= 0.55 (0.500, 6 classes), f64 <= 1.00 (0.583, 4 classes)
+   logsumexp_and_grad.grad    f32 <= 3.00 (1.495, 129 classes), f64 <= 4.00 (2.283, 257 classes) */
 #include "rows.h"
 
 static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
