@@ -2,8 +2,8 @@
    and however small it is against them, and there is nothing to compensate for.
 
    A lane's unit is e^base / 2^BIAS, base being a maximum: x - base is exact in double, or as good as that. exp is a polynomial
-   that is right to 2^-34.5; only a logsumexp near 0, where maximum and logarithm cancel, shows it, and is computed again with
-   one right to 2^-46. BIAS leaves room below for everything that is not 0 after division by the sum, subnormals
+   that is right to 2^-40, so that a mean of millions of rows is right to 1e-12; only a logsumexp near 0, where maximum and
+   logarithm cancel, shows it, and is computed again as well as double allows. BIAS leaves room below for everything that is not 0 after division by the sum, subnormals
    included, when an exponential is stored as float; HEADROOM is room above, so that a later, larger maximum seldom needs a new
    unit. */
 #ifndef SL_LANES_H
@@ -40,7 +40,7 @@ static inline double lane_exp(double z, int mode)
 {
     const double round = 0x1.8p52 + BIAS;
     double t = multiply_add(z, ROW_LOG2E, round), r = multiply_add(-(t - round), ROW_LN2, z);
-    double e = mode & PRECISE ? polynomial_9(r, ROW_EXP) : polynomial_7(r, WIDE_EXP);
+    double e = mode & PRECISE ? polynomial_11(r, PRECISE_EXP) : polynomial_8(r, WIDE_EXP);
     return e * bits_to_double((double_to_bits(t) << 52) + ((uint64_t)1023 << 52));
 }
 
@@ -70,7 +70,7 @@ typedef struct {
 ALWAYS_INLINE vd lanes_half(lane_sums *a, int h, vd x, int mode)
 {
     const vd round = vd_set(0x1.8p52 + BIAS);
-    const double wide[] = {WIDE_EXP}, precise[] = {ROW_EXP}, *c = mode & PRECISE ? precise : wide;
+    const double wide[] = {WIDE_EXP}, precise[] = {PRECISE_EXP}, *c = mode & PRECISE ? precise : wide;
     const size_t degree = (mode & PRECISE ? sizeof precise : sizeof wide) / sizeof *c - 1;
     vd z = vd_max(vd_set(FLOOR), vd_sub(x, a->base[h])); /* NaN stays: it is the second operand */
     vd t = vd_fma(z, vd_set(ROW_LOG2E), round), r = vd_fnma(vd_sub(t, round), vd_set(ROW_LN2), z), p = vd_set(c[0]);

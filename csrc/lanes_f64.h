@@ -112,7 +112,7 @@ ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *top, int a
 }
 
 /* The parts with r and u are summed without what they lose, so only FOLD at a time. */
-enum { FOLD = 8 };
+enum { FOLD = 4 };
 
 ALWAYS_INLINE void lanes_fold(lane_sums *a)
 {

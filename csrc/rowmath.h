@@ -32,12 +32,6 @@ static inline double polynomial_4(double x, double c4, double c3, double c2, dou
     return multiply_add(multiply_add(multiply_add(multiply_add(c4, x, c3), x, c2), x, c1), x, c0);
 }
 
-static inline double polynomial_7(double x, double c7, double c6, double c5, double c4, double c3, double c2, double c1,
-                                  double c0)
-{
-    return multiply_add(multiply_add(multiply_add(polynomial_4(x, c7, c6, c5, c4, c3), x, c2), x, c1), x, c0);
-}
-
 static inline double polynomial_8(double x, double c8, double c7, double c6, double c5, double c4, double c3, double c2,
                                   double c1, double c0)
 {
@@ -50,9 +44,15 @@ static inline double polynomial_9(double x, double c9, double c8, double c7, dou
     return multiply_add(polynomial_8(x, c9, c8, c7, c6, c5, c4, c3, c2, c1), x, c0);
 }
 
+static inline double polynomial_11(double x, double c11, double c10, double c9, double c8, double c7, double c6, double c5,
+                                   double c4, double c3, double c2, double c1, double c0)
+{
+    return polynomial_8(x, multiply_add(multiply_add(multiply_add(c11, x, c10), x, c9), x, c8), c7, c6, c5, c4, c3, c2, c1, c0);
+}
+
 /* log(1 + x + x_l) for x > -1 as high + low, right to 0.1 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
-   No step cancels: for x < 1/2, k is 0 and f is x. For float32 the rounding of float64 is no matter, and low is 0. */
-static inline void log1p_parts(double x, double x_l, double *high, double *low)
+   No step cancels: for x < 1/2, k is 0 and f is x. Not `precise`: right to 2^-41, and low is 0. */
+static inline void log1p_parts(double x, double x_l, int precise, double *high, double *low)
 {
     const double two52 = 0x1p52;
     const uint64_t exponent_bits = 0x7ff0000000000000, bias = 1023, two52_bits = 0x4330000000000000;
@@ -62,7 +62,7 @@ static inline void log1p_parts(double x, double x_l, double *high, double *low)
     double k = bits_to_double((exponent >> 52) | two52_bits) - (two52 + (double)bias);
     double scale = bits_to_double((2 * bias << 52) - exponent); /* 2^-k */
     double y_l = x > 1 ? (x - y) + 1 : (1 - y) + x, f = y * scale - 1 + y_l * scale;
-    if (DTYPE == 32) {
+    if (!precise) {
         double s = f / (2 + f), w = s * s;
         *high = multiply_add(k, ROW_LN2, multiply_add(w * s, polynomial_4(w, WIDE_ATANH_REST), 2 * s));
         *low = 0;

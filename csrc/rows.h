@@ -91,16 +91,18 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 enum { GROUP = 8 };
 
 /* log1p(S'/e^max) of every row. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
-static void batch_log(batch *restrict b)
+static inline void batch_log_as(batch *restrict b, int precise)
 {
     const sums *s = &b->sums;
     for (size_t g = 0; g < b->n; g += GROUP)
         for (size_t i = g; i < g + GROUP; i++) {
             double top = s->top[i] > 0 ? s->top[i] : 1, ratio, ratio_l;
             divide_parts(s->rest[i], s->rest_l[i], top, s->top_l[i], &ratio, &ratio_l);
-            log1p_parts(ratio, ratio_l, &b->log[i], &b->log_l[i]);
+            log1p_parts(ratio, ratio_l, precise, &b->log[i], &b->log_l[i]);
         }
 }
+
+static void batch_log(batch *b) { batch_log_as(b, DTYPE == 64); }
 
 /* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to 0. */
 static inline double undefined(const batch *b, size_t i)
@@ -108,6 +110,9 @@ static inline double undefined(const batch *b, size_t i)
     double max = (double)b->sums.max[i];
     return b->plan->shape->cols ? max - max : 0;
 }
+
+/* One NaN for all, whichever one arithmetic came upon first: it depends on the instruction set. */
+static inline double number_or_nan(double x) { return x == x ? x : (double)NAN; }
 
 /* What softmax multiplies the kept exponentials by, times `weight`: high and low part. */
 typedef struct {
@@ -122,9 +127,10 @@ static void batch_factors(const batch *restrict b, const double *restrict weight
             double sum, lost, ratio, ratio_l;
             two_sum(s->top[i], s->rest[i], &sum, &lost); /* without top_l: the kept exponentials lack theirs too */
             divide_parts(weight[i], 0, sum, lost + s->rest_l[i], &ratio, &ratio_l);
-            ratio += undefined(b, i);
-            f->high[i] = (T)ratio;
-            f->low[i] = (T)((ratio - (double)f->high[i]) + ratio_l);
+            ratio = number_or_nan(ratio + undefined(b, i));
+            T high = (T)ratio, low = (T)((ratio - (double)high) + ratio_l);
+            f->high[i] = high;
+            f->low[i] = high == high ? low : 0;
         }
 }
 
@@ -137,7 +143,7 @@ static inline double sum_parts(double high, double low, double last)
     double sum = high + low, lost = 0;
     if (DTYPE == 64)
         two_sum(high, low, &sum, &lost);
-    return sum + (DTYPE == 64 ? finite_or_0(lost) + last : 0);
+    return sum + (finite_or_0(lost) + last);
 }
 
 static inline double logsumexp_of(const batch *b, size_t i) { return sum_parts((double)b->sums.max[i], b->log[i], b->log_l[i]); }
@@ -151,7 +157,7 @@ static tile exps_tile(batch *b, size_t row, size_t chunk)
     return e;
 }
 
-/* Sums rows marked 0 in `others` once more, with exponentials right to 2^-46. */
+/* Sums rows marked 0 in `others` once more, as well as double allows. */
 static __attribute__((noinline)) void sum_precisely(batch *b, const int *others, double *lse)
 {
     const sums before = b->sums;
@@ -159,9 +165,12 @@ static __attribute__((noinline)) void sum_precisely(batch *b, const int *others,
     memcpy(skip, b->skip, sizeof skip);
     memcpy(b->skip, others, sizeof skip);
     batch_sum(b, PRECISE, NULL, NULL);
-    batch_log(b);
-    for (size_t i = 0; i < b->n; i++)
-        lse[i] = others[i] ? lse[i] : logsumexp_of(b, i);
+    batch_log_as(b, 1);
+    for (size_t i = 0; i < b->n; i++) {
+        double sum, lost;
+        two_sum((double)b->sums.max[i], b->log[i], &sum, &lost);
+        lse[i] = others[i] ? lse[i] : sum + (lost + b->log_l[i]);
+    }
     memcpy(b->skip, skip, sizeof skip);
     b->sums = before;
     batch_log(b);
@@ -189,7 +198,7 @@ static inline void put_row_values(const batch *b, const sl_array *a, size_t firs
     ptrdiff_t at[LANES];
     T x[LANES];
     for (size_t i = 0; i < b->n; i++)
-        x[i] = (T)value[i];
+        x[i] = (T)number_or_nan(value[i]);
     row_offsets(b->plan->shape, a->row, first, b->n, at);
     if (b->plan->shape->row_dims == 1 && a->row[0] == sizeof(T) && !a->storage)
         memcpy(a->p + at[0], x, b->n * sizeof(T));

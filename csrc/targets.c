@@ -1,6 +1,7 @@
 /* Index targets and weights of rows, read once before any output is written. */
 #include "targets.h"
 
+#include "fpstate.h"
 #include "half.h"
 #include "ops.h"
 #include "sum.h"
@@ -32,9 +33,12 @@ static double load_weight(const char *p, int storage, bool is_double)
 double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
 {
     sl_sum sum = {0};
+    fp_state state = fp_enter();
     for (size_t i = 0; i < n; i++)
         sl_sum_add(&sum, weight_is_double ? ((const double *)weight)[i] : (double)((const float *)weight)[i]);
-    return sl_sum_value(&sum);
+    volatile double value = sl_sum_value(&sum); /* computed here, in this state */
+    fp_leave(state);
+    return value;
 }
 
 /* A run of rows along the innermost dimension: where its operands begin, and what they have added up to. */
@@ -118,8 +122,8 @@ static size_t weigh_run(run *r, size_t n)
     return n;
 }
 
-ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
-                          int64_t *bad_target)
+static __attribute__((noinline)) ptrdiff_t scan(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
+                      int64_t *bad_target)
 {
     const sl_shape *s = a->shape;
     const int last = s->row_dims - 1;
@@ -148,4 +152,13 @@ ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_
         }
     }
     return -1;
+}
+
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
+                          int64_t *bad_target)
+{
+    fp_state state = fp_enter();
+    ptrdiff_t bad = scan(a, weight_is_double, begin, end, denominator, bad_target);
+    fp_leave(state);
+    return bad;
 }

@@ -11,7 +11,7 @@ from simdloss._arrays cimport (
 from simdloss._blocks cimport run_elements
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_reduction
-from simdloss.ops cimport sl_binary_cross_entropy, sl_sum
+from simdloss.ops cimport sl_binary_cross_entropy, sl_share, sl_sum
 
 cnp.import_array()
 
@@ -164,7 +164,7 @@ cdef object compute(object logits, object target, object weight, object pos_weig
     check_apart(loss, "out", grad, "grad_out")
 
     cdef double count = <double> cnp.PyArray_SIZE(x)
-    job.grad_scale = 1 / count if reduce == MEAN and count != 0 else 1
+    job.grad_scale = sl_share(count) if reduce == MEAN else 1
     total.sum = total.rest = 0
     if is_plain(x, y, w, q, loss, grad):
         run_plain(&job, x, y, w, q, loss, grad, &total)
@@ -239,7 +239,7 @@ cdef int run_plain(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w
     job.xs = job.ys = job.weights = job.pos_weights = job.losses = job.grads = cnp.PyArray_ITEMSIZE(x)
     call.job = job
     call.kernel = kernel_of(is_double)
-    return run_elements(block, &call, cnp.PyArray_SIZE(x), is_double, 0.8, total)
+    return run_elements(block, &call, cnp.PyArray_SIZE(x), is_double, 800, total)
 
 
 cdef void block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
@@ -279,6 +279,7 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
     cdef bint is_double = kernel_type == cnp.NPY_DOUBLE
     cdef Iteration call
     cdef cnp.dtype descr = cnp.PyArray_DescrFromType(kernel_type)
+    cdef fenv_t caller
     all[:] = [<PyObject *> x, <PyObject *> y, <PyObject *> w, <PyObject *> q, <PyObject *> loss, <PyObject *> grad]
     for i in range(OPERANDS):
         call.place[i] = -1
@@ -292,13 +293,18 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
     call.job = job
     call.kernel = kernel_of(is_double)
     call.out_of_memory = False
-    call.iterator = NpyIter_AdvancedNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags, types, -1,
-                                        NULL, NULL, ITERATOR_BUFFER)
+    fegetenv(&caller)
     try:
-        run_elements(iterate_block, &call, cnp.PyArray_SIZE(x), is_double, 1.2, total)
+        call.iterator = NpyIter_AdvancedNew(n, given, ITERATOR, cnp.NPY_KEEPORDER, cnp.NPY_UNSAFE_CASTING, flags, types,
+                                            -1, NULL, NULL, ITERATOR_BUFFER)
+        try:
+            run_elements(iterate_block, &call, cnp.PyArray_SIZE(x), is_double, 1200, total)
+        finally:
+            # Also writes back what was computed in temporaries.
+            cnp.NpyIter_Deallocate(call.iterator)
     finally:
-        # Also writes back what was computed in temporaries.
-        cnp.NpyIter_Deallocate(call.iterator)
+        # Casts of numpy clear the flags.
+        fesetenv(&caller)
     if call.out_of_memory:
         raise MemoryError("no buffers to convert or gather the operands")
     return 0

@@ -9,22 +9,22 @@ cdef enum:
 ctypedef void (*Block)(void *call, size_t begin, size_t end, sl_sum *total) noexcept nogil
 
 # `ns`: about how long one element takes in float32; it decides whether threads pay, never what is computed.
-cdef int run_many_elements(Block block, void *call, size_t n, bint is_double, double ns, sl_sum *total) except -1
-cdef int run_many_rows(Block block, void *call, const sl_shape *shape, const sl_array *x, bint is_double, double ns,
+cdef int run_many_elements(Block block, void *call, size_t n, bint is_double, size_t ps, sl_sum *total) except -1
+cdef int run_many_rows(Block block, void *call, const sl_shape *shape, const sl_array *x, bint is_double, size_t ps,
                        sl_sum *total) except -1
 
 
-cdef inline int run_elements(Block block, void *call, size_t n, bint is_double, double ns, sl_sum *total) except -1:
+cdef inline int run_elements(Block block, void *call, size_t n, bint is_double, size_t ps, sl_sum *total) except -1:
     if n < MANY:
         block(call, 0, n, total)
         return 0
-    return run_many_elements(block, call, n, is_double, ns, total)
+    return run_many_elements(block, call, n, is_double, ps, total)
 
 
 # x: the operand that has the rows' columns.
-cdef inline int run_rows(Block block, void *call, const sl_shape *shape, const sl_array *x, bint is_double, double ns,
+cdef inline int run_rows(Block block, void *call, const sl_shape *shape, const sl_array *x, bint is_double, size_t ps,
                          sl_sum *total) except -1:
     if shape.rows * shape.cols < MANY:
         block(call, 0, shape.rows, total)
         return 0
-    return run_many_rows(block, call, shape, x, is_double, ns, total)
+    return run_many_rows(block, call, shape, x, is_double, ps, total)

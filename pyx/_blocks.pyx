@@ -7,7 +7,7 @@ from cpython.pythread cimport (
 )
 from libc.stddef cimport ptrdiff_t
 
-from simdloss.ops cimport sl_array, sl_shape, sl_sum, sl_sum_join
+from simdloss.ops cimport sl_array, sl_shape, sl_sum, sl_total_join
 
 from simdloss._threads import get_num_threads, recruit
 
@@ -33,21 +33,21 @@ cdef enum:
     # Columns up to which kernels take several rows together even where these lie one behind the other.
     SHORT = 1024
 
-# In nanoseconds: a row beside its elements; what a call must take to be shared, and what each thread must get of it,
-# since waking one takes tens of microseconds.
-cdef double ROW = 5
-cdef double WORTH_SHARING = 500_000
-cdef double SHARE = 100_000
+# In picoseconds, whole ones so that the caller's floating-point flags stay: a row beside its elements; what a call must
+# take to be shared, and what each thread must get of it, since waking one takes tens of microseconds.
+cdef size_t ROW = 5_000
+cdef size_t WORTH_SHARING = 500_000_000
+cdef size_t SHARE = 100_000_000
 
 
 # Cuts n elements or rows into blocks of `size` or, to keep their number down, of a multiple of it.
-cdef int run_blocks(Block block, void *call, size_t n, size_t size, double ns, sl_sum *total) except -1:
+cdef int run_blocks(Block block, void *call, size_t n, size_t size, size_t ps, sl_sum *total) except -1:
     size *= 1 + (n - 1) // (size * MAX_BLOCKS)
     cdef size_t blocks = 1 + (n - 1) // size
     cdef size_t threads = 1
     cdef _Team team
-    if ns >= WORTH_SHARING:
-        threads = min(<size_t> get_num_threads(), blocks, <size_t> (ns / SHARE))
+    if ps >= WORTH_SHARING:
+        threads = min(<size_t> get_num_threads(), blocks, ps // SHARE)
     if threads == 1:
         with nogil:
             run_in_order(block, call, n, size, blocks, total)
@@ -59,16 +59,16 @@ cdef int run_blocks(Block block, void *call, size_t n, size_t size, double ns, s
     return 0
 
 
-cdef int run_many_elements(Block block, void *call, size_t n, bint is_double, double ns, sl_sum *total) except -1:
-    return run_blocks(block, call, n, BLOCK, (ns + ns * is_double) * <double> n, total)
+cdef int run_many_elements(Block block, void *call, size_t n, bint is_double, size_t ps, sl_sum *total) except -1:
+    return run_blocks(block, call, n, BLOCK, (ps + ps * is_double) * n, total)
 
 
-cdef int run_many_rows(Block block, void *call, const sl_shape *shape, const sl_array *x, bint is_double, double ns,
+cdef int run_many_rows(Block block, void *call, const sl_shape *shape, const sl_array *x, bint is_double, size_t ps,
                        sl_sum *total) except -1:
     cdef size_t unit = rows_together(shape, x, is_double)
     cdef size_t size = unit * (1 + (BLOCK - 1) // (unit * shape.cols))
-    cdef double row_ns = ROW + (ns + ns * is_double) * <double> shape.cols
-    return run_blocks(block, call, shape.rows, size, row_ns * <double> shape.rows, total)
+    cdef size_t row = ROW + (ps + ps * is_double) * shape.cols
+    return run_blocks(block, call, shape.rows, size, row * shape.rows, total)
 
 
 # Rows that a block holds a multiple of, so that no batch of a kernel is cut.
@@ -92,7 +92,7 @@ cdef void run_in_order(Block block, void *call, size_t n, size_t size, size_t bl
         sum.sum = sum.rest = 0
         run_block(block, call, n, size, i, &sum)
         if total != NULL:
-            sl_sum_join(total, &sum)
+            sl_total_join(total, &sum)
 
 
 # The thread of a call and those that help it: each takes the next block until none is left. Helpers that arrive after
@@ -164,4 +164,4 @@ cdef class _Team:
         cdef size_t i
         if total != NULL:
             for i in range(self.blocks):
-                sl_sum_join(total, &self.sums[i])
+                sl_total_join(total, &self.sums[i])

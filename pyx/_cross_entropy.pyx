@@ -2,7 +2,6 @@
 
 cimport cython
 cimport numpy as cnp
-from libc.math cimport NAN
 from libc.stdint cimport int64_t
 from numpy cimport ndarray
 
@@ -15,7 +14,7 @@ from simdloss._blocks cimport run_rows
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_fraction, read_number, read_reduction
 from simdloss._targets cimport as_target, scan, sum_weights
-from simdloss.ops cimport sl_array, sl_cross_entropy, sl_shape, sl_sum
+from simdloss.ops cimport sl_array, sl_cross_entropy, sl_shape, sl_share, sl_sum
 
 from operator import index
 
@@ -188,9 +187,7 @@ cdef object compute(object logits, object target, object weight, object sample_w
     lay_operands(&job, &shape, o, &axes)
 
     cdef double denominator = scan(&job, o.logits, o.target, &axes)
-    job.grad_scale = 1
-    if reduce == MEAN:
-        job.grad_scale = 1 / denominator if denominator != 0 else NAN
+    job.grad_scale = sl_share(denominator) if reduce == MEAN else 1
     total.sum = total.rest = 0
     run(&job, kernel_type_of(o.logits) == cnp.NPY_DOUBLE, &total)
 
@@ -308,7 +305,7 @@ cdef int run(const sl_cross_entropy *job, bint is_double, sl_sum *total) except 
     cdef Call call
     call.job = job
     call.kernel = active.f64.cross_entropy if is_double else active.f32.cross_entropy
-    return run_rows(block, &call, job.shape, &job.logits, is_double, 0.4 if job.grad.p == NULL else 0.6, total)
+    return run_rows(block, &call, job.shape, &job.logits, is_double, 400 if job.grad.p == NULL else 600, total)
 
 
 cdef void block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:

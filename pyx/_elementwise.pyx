@@ -302,7 +302,7 @@ cdef inline int compute(Routine routine, ndarray x, ndarray y, ndarray z) except
     call.x = cnp.PyArray_DATA(x)
     call.y = cnp.PyArray_DATA(y)
     call.z = NULL if z is None else cnp.PyArray_DATA(z)
-    return run_elements(block, &call, cnp.PyArray_SIZE(x), call.is_double, 0.6, NULL)
+    return run_elements(block, &call, cnp.PyArray_SIZE(x), call.is_double, 600, NULL)
 
 
 cdef void block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:

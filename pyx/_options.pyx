@@ -1,11 +1,10 @@
 """The options that losses share: reductions and numbers."""
 
 cimport numpy as cnp
-from libc.math cimport NAN
 from numpy cimport ndarray
 
 from simdloss._arrays cimport or_scalar
-from simdloss.ops cimport sl_sum
+from simdloss.ops cimport sl_sum, sl_total_mean, sl_total_value
 
 cnp.import_array()
 
@@ -39,5 +38,5 @@ cdef object loss_value(Reduction reduction, const sl_sum *total, double count, n
     if reduction == NONE:
         return or_scalar(loss) if out is None else out
     if reduction == SUM:
-        return total.sum + total.rest
-    return (total.sum + total.rest) / count if count != 0 else NAN
+        return sl_total_value(total)
+    return sl_total_mean(total, count)

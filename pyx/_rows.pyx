@@ -322,7 +322,7 @@ cdef int run_logsumexp(const sl_logsumexp *job, bint is_double) except -1:
     cdef LogsumexpCall call
     call.job = job
     call.kernel = active.f64.logsumexp if is_double else active.f32.logsumexp
-    return run_rows(logsumexp_block, &call, job.shape, &job.x, is_double, 0.4 if job.softmax.p == NULL else 0.6, NULL)
+    return run_rows(logsumexp_block, &call, job.shape, &job.x, is_double, 400 if job.softmax.p == NULL else 600, NULL)
 
 
 cdef void logsumexp_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
@@ -339,7 +339,7 @@ cdef int run_softmax(const sl_softmax *job, bint is_double) except -1:
     cdef SoftmaxCall call
     call.job = job
     call.kernel = active.f64.softmax if is_double else active.f32.softmax
-    return run_rows(softmax_block, &call, job.shape, &job.x, is_double, 0.6, NULL)
+    return run_rows(softmax_block, &call, job.shape, &job.x, is_double, 600, NULL)
 
 
 cdef void softmax_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:

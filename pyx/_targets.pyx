@@ -10,7 +10,7 @@ from simdloss._arrays cimport (
     row_shape, shape_of,
 )
 from simdloss._blocks cimport run_elements
-from simdloss.ops cimport sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum, sl_sum_value, sl_sum_weights
+from simdloss.ops cimport sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum, sl_sum_weights, sl_total_value
 
 import numpy as np
 
@@ -71,9 +71,9 @@ cdef double scan(const sl_cross_entropy *job, ndarray logits, ndarray target, co
     call.job = job
     call.is_double = kernel_type_of(logits) == cnp.NPY_DOUBLE
     call.found_bad = False
-    run_elements(scan_block, &call, job.shape.rows, False, 1, &denominator)
+    run_elements(scan_block, &call, job.shape.rows, False, 1000, &denominator)
     if not call.found_bad:
-        return sl_sum_value(&denominator)
+        return sl_total_value(&denominator)
 
     # Once more, now in the order in which C and the reader count rows.
     lay_rows(&in_order.target, target, axes, False)

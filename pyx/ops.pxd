@@ -101,9 +101,11 @@ cdef extern from "ops.h" nogil:
                               sl_sum *denominator, int64_t *bad_target)
 
 
-cdef extern from "sum.h" nogil:
-    void sl_sum_join(sl_sum *s, const sl_sum *part)
-    double sl_sum_value(const sl_sum *s)
+cdef extern from "total.h" nogil:
+    void sl_total_join(sl_sum *total, const sl_sum *part)
+    double sl_total_value(const sl_sum *total)
+    double sl_total_mean(const sl_sum *total, double count)
+    double sl_share(double count)
 
 
 cdef extern from "targets.h" nogil:

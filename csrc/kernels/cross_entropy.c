@@ -208,7 +208,7 @@ static void finish_rows(work *restrict k, const batch *restrict b, double *restr
         for (size_t i = g; i < g + GROUP; i++) {
             double x = k->sample[i] * loss[i] + undefined(b, i), rounded = (double)(T)x, sum, lost;
             x = fabs(x) < least ? rounded : x; /* what is no number of T is no loss: the sum agrees with its terms */
-            loss[i] = k->kept[i] != 0 ? x : 0;
+            loss[i] = k->kept[i] != 0 ? number_or_nan(x) : 0;
             two_sum(k->total[i - g], loss[i], &sum, &lost);
             k->total[i - g] = sum;
             k->total_l[i - g] += finite_or_0(lost);
@@ -222,9 +222,9 @@ static void scale_rows(work *restrict k, const batch *restrict b)
     const double grad_scale = k->a->grad_scale;
     for (size_t g = 0; g < b->n; g += GROUP)
         for (size_t i = g; i < g + GROUP; i++) {
-            double scale = k->sample[i] * grad_scale;
+            double scale = k->sample[i] * grad_scale, rest = s->rest[i] + s->rest_l[i];
             k->scale[i] = k->kept[i] != 0 ? scale : 0;
-            k->below_top[i] = (k->excess[i] * s->top[i] - k->weight[i] * s->rest[i]) / (s->rest[i] + s->top[i]) + undefined(b, i);
+            k->below_top[i] = (k->excess[i] * s->top[i] - k->weight[i] * rest) / (rest + s->top[i]) + undefined(b, i);
         }
 }
 
@@ -252,7 +252,8 @@ static void dense_tile(work *k, batch *b, const row_factors *factors, const dens
             vf v = vf_load_n(p, n, vf_set(0)), q = label(k, &t, i, c, n);
             vf plain = vf_fnma(q, scale, vf_fma(v, f, vf_mul(v, f_l)));
             vf at_top = vf_fma(vf_sub(weight, q), scale, below_top);
-            vf_store_n(p, vf_drop(none, vf_select(vf_lt(half, v), at_top, plain)), n);
+            vf g = vf_select(vf_lt(half, v), at_top, plain);
+            vf_store_n(p, vf_drop(none, vf_select(vf_eq(g, g), g, vf_set((T)NAN))), n);
         }
     }
 }
@@ -271,7 +272,7 @@ static void find_target_values(const work *restrict k, const batch *restrict b, 
         if (k->dense && i < b->n)
             others = sl_sum_value(&k->mass[i]) - (double)k->smooth * class_weight(k, k->target[i]);
         t->times[i] = 1 - most;
-        t->plus[i] = k->scale[i] * (most != 0 ? others + k->below_top[i] : -k->on_target[i]);
+        t->plus[i] = number_or_nan(k->scale[i] * (most != 0 ? others + k->below_top[i] : -k->on_target[i]));
     }
 }
 

@@ -72,7 +72,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
     two_sum(ratio, -1, &excess, &excess_l);
-    log1p_parts(excess, excess_l, &log, &log_l);
+    log1p_parts(excess, excess_l, 1, &log, &log_l);
     *lse = total == 0 ? -INFINITY : sum_parts((double)s.max[0], log, log_l);
     *sign = isnan(total) ? total : (total > 0) - (total < 0);
 }

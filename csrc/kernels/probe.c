@@ -1,5 +1,6 @@
 /* What the machine can do at best, for the rooflines of the benchmark: read memory, copy it with ordinary stores and with
-   stores past the caches, and sum e^x by the exponential that the row kernels are made of.
+   stores past the caches, and sum e^x by the exponential of vmath.h. Rows of float32 take theirs in float64 (lanes_f32.h), which
+   costs twice that: their roofline is what float32 arithmetic could reach.
 
    Each goes over the same n elements `times` times, so that a pass over L1 is not lost in the cost of a call; n is a
    multiple of SL_PROBE_STEP (ops.h), and stores past the caches want y aligned to a vector. */
@@ -16,11 +17,13 @@ ALWAYS_INLINE void start(vf *sum)
 
 ALWAYS_INLINE void finish(const vf *sum, T *out)
 {
-    double lanes[VL] = {0}, total = 0;
-    for (int c = 0; c < CHAINS; c++)
-        vf_accumulate(lanes, sum[c]);
-    for (int l = 0; l < VL; l++)
-        total += lanes[l];
+    T lanes[VL];
+    double total = 0;
+    for (int c = 0; c < CHAINS; c++) {
+        vf_store(lanes, sum[c]);
+        for (int l = 0; l < VL; l++)
+            total += (double)lanes[l];
+    }
     *out = (T)total;
 }
 
