@@ -44,8 +44,7 @@ static inline double lane_exp(double z, int mode)
     return e * bits_to_double((double_to_bits(t) << 52) + ((uint64_t)1023 << 52));
 }
 
-/* e^m in its unit, for the n lanes from l: to the bit what the sums contain, so that it can be taken out of them. low is 0
-   here, see lanes_f64.h. */
+/* e^m in its unit, for the n lanes from l. low is 0 here, see lanes_f64.h. */
 static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, int mode, double *high, double *low)
 {
     for (size_t i = 0; i < n; i++) {

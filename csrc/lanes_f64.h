@@ -2,8 +2,8 @@
 
    A lane's unit is 2^(k - BIAS) e^base: exp(x) = unit * 2^(n - k + BIAS) (1 + r + u), see v_exp_parts. Up to |x| = 1e4 base is 0: x
    itself is reduced, not x - max, so that no difference is rounded and softmax keeps its accuracy far down the tail; beyond,
-   base is the maximum. Powers of two and fractions are summed apart, the powers with what their additions lose (Knuth, TAOCP
-   2, 4.2.2): the parts with r and u are smaller, and so are their errors. */
+   base is the maximum. The parts with 1 + r are summed with what their additions lose (Knuth, TAOCP 2, 4.2.2), those with u
+   apart, being smaller, and so are their errors. */
 #ifndef SL_LANES_H
 #define SL_LANES_H
 
@@ -80,7 +80,7 @@ ALWAYS_INLINE vf v_two_sum(vf a, vf b, vf *lost)
 
 typedef struct {
     vf base, round, floor, top;
-    vf sum, lost, linear, higher, tops; /* sum: of powers of two, and of parts taken from linear and higher */
+    vf sum, lost, higher, tops; /* sum: of 2^(n - k + BIAS) (1 + r), and of parts taken from higher */
 } lane_sums;
 
 /* Exponentials are added up; with LEAVE_TOP those of the maximum are counted in `tops` instead. */
@@ -96,8 +96,9 @@ ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, int mode
         a->tops = vf_add(a->tops, vf_keep(top, vf_set(1)));
         scale = vf_drop(top, scale);
     }
-    a->sum = v_two_sum(a->sum, scale, &a->lost);
-    a->linear = vf_fma(scale, p.r, a->linear);
+    vf linear = vf_mul(scale, p.r), line = vf_add(scale, linear); /* |r| < 1: what this loses is exact */
+    a->lost = vf_add(a->lost, vf_sub(linear, vf_sub(line, scale)));
+    a->sum = v_two_sum(a->sum, line, &a->lost);
     a->higher = vf_fma(scale, p.u, a->higher);
 }
 
@@ -108,16 +109,16 @@ ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *top, int a
     a->round = across ? vf_load(u->round + at) : vf_set(u->round[at]);
     a->floor = across ? vf_load(u->floor + at) : vf_set(u->floor[at]);
     a->top = across ? vf_load(top + at) : vf_set(top[at]);
-    a->sum = a->lost = a->linear = a->higher = a->tops = vf_set(0);
+    a->sum = a->lost = a->higher = a->tops = vf_set(0);
 }
 
-/* The parts with r and u are summed without what they lose, so only FOLD at a time. */
-enum { FOLD = 4 };
+/* The parts with u, |u| < 0.07, are summed without what they lose, so only FOLD at a time. */
+enum { FOLD = 8 };
 
 ALWAYS_INLINE void lanes_fold(lane_sums *a)
 {
-    a->sum = v_two_sum(v_two_sum(a->sum, a->linear, &a->lost), a->higher, &a->lost);
-    a->linear = a->higher = vf_set(0);
+    a->sum = v_two_sum(a->sum, a->higher, &a->lost);
+    a->higher = vf_set(0);
 }
 
 ALWAYS_INLINE void lanes_end(lane_sums *a, double *rest, double *rest_l, double *tops)

@@ -75,8 +75,9 @@ static inline void log1p_parts(double x, double x_l, int precise, double *high, 
     double w = s * s, p = polynomial_8(w, ROW_ATANH_REST);
 
     double whole = k * ROW_LN2_HI, sum = whole + 2 * s;
-    *high = sum;
-    *low = ((whole - sum) + 2 * s) + (k * ROW_LN2_LO + (2 * rest + w * s * p));
+    int tiny = x < 0x1p-60 && x > -0x1p-60; /* its own logarithm; halves of subnormals would not be exact */
+    *high = tiny ? x : sum;
+    *low = tiny ? x_l : ((whole - sum) + 2 * s) + (k * ROW_LN2_LO + (2 * rest + w * s * p));
 }
 
 /* 2^bias e^z for z <= 1, right to 2^-45; what lies below 2^least is raised to it. NaN stays. */

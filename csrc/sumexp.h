@@ -141,7 +141,6 @@ ALWAYS_INLINE void sum_lanes_as(const sums *s, tile_rows rows, tile x, tile e, c
 static __attribute__((noinline)) void sum_tile(const sums *s, tile_rows rows, tile x, tile e, const T *top, lane_totals *t, int mode)
 {
     switch (mode) {
-    case 0: sum_lanes_as(s, rows, x, e, top, t, 0); break;
     case STORE: sum_lanes_as(s, rows, x, e, top, t, STORE); break;
     case LEAVE_TOP: sum_lanes_as(s, rows, x, e, top, t, LEAVE_TOP); break;
     case STORE | LEAVE_TOP: sum_lanes_as(s, rows, x, e, top, t, STORE | LEAVE_TOP); break;
@@ -196,32 +195,23 @@ static inline int sums_meet_tile(sums *s, tile_rows rows, int first, tile x, T *
     return outside;
 }
 
-/* Adds a tile whose maxima are m; mode: STORE, PRECISE or 0. A new maximum is left out and the old one joins the others; wherever else
-   the new one occurs it is counted. In float32 it is summed with the others first and subtracted: what is left is right to
-   2^-32 of itself unless it is less than 2^-20 of the maximum's exponential, or none of them is a number. */
+/* Adds a tile whose maxima are m; mode: STORE, PRECISE or 0. A new maximum is left out and the old one joins the others; wherever
+   else the new one occurs it is counted. */
 static void sums_add_tile(sums *s, tile_rows rows, tile x, tile e, const T *m, int mode)
 {
     lane_totals t;
     T top[LANES] = {0};
     double high[LANES], low[LANES];
     const size_t first = rows.first, end = rows.first + rows.n;
-    int exact = DTYPE == 64 || mode & PRECISE, again = 0;
     exp_of_max(&s->unit, first, rows.n, m, mode, high + first, low + first);
     for (size_t l = first; l < end; l++)
         top[l] = m[l] > s->max[l] || m[l] == (T)INFINITY ? m[l] : (T)NAN;
-    sum_tile(s, rows, x, e, top, &t, mode | (exact ? LEAVE_TOP : 0));
-    if (!exact) {
-        for (size_t l = first; l < end; l++)
-            again |= top[l] == top[l] && !(t.rest[l] - high[l] >= 0x1p-20 * high[l]);
-        if (again)
-            sum_tile(s, rows, x, e, top, &t, LEAVE_TOP);
-        exact = again;
-    }
+    sum_tile(s, rows, x, e, top, &t, mode | LEAVE_TOP);
     for (size_t l = first; l < end; l++) {
         int fresh = top[l] == top[l];
-        double others = !fresh ? 0 : exact ? t.tops[l] - 1 : -1;
+        double others = fresh ? t.tops[l] - 1 : 0;
         add_to_rest(s, l, t.rest[l], t.rest_l[l]);
-        add_to_rest(s, l, others * high[l], others * low[l]);
+        add_to_rest(s, l, others * high[l], others * low[l] + (others > 1 ? fma(others, high[l], -others * high[l]) : 0));
         add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);
         s->top[l] = fresh ? high[l] : s->top[l];
         s->top_l[l] = fresh ? low[l] : s->top_l[l];
