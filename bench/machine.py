@@ -43,9 +43,8 @@ class Machine:
 
 
 def use_threads(threads):
-    """Make simdloss use that many; one is what it uses by itself."""
-    if threads > 1:
-        simdloss.set_num_threads(threads)
+    """Make simdloss use that many, whatever SIMDLOSS_NUM_THREADS says."""
+    simdloss.set_num_threads(threads)
 
 
 def describe(threads=1):

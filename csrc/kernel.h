@@ -1,5 +1,5 @@
-/* All that a kernel file includes first: its dtype T, its symbol names FN(name), and the vectors of its instruction set.
-   Compiled with -DISA=<portable|avx2|avx512|neon> -DDTYPE=<32|64>. */
+/* All that a kernel file includes first: its dtype T, its symbol names FN(name), and the vectors of its instruction
+   set. Compiled with -DISA=<portable|avx2|avx512|neon> -DDTYPE=<32|64>. */
 #ifndef SL_KERNEL_H
 #define SL_KERNEL_H
 

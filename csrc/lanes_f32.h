@@ -1,11 +1,11 @@
-/* Sums of exponentials of float32 rows, in float64: a row's result is then right to 0.51 ULP however few of its terms count
-   and however small it is against them, and there is nothing to compensate for.
+/* Sums of exponentials of float32 rows, in float64: a row's result is then right to 0.51 ULP however few of its terms
+   count and however small it is against them, and there is nothing to compensate for.
 
-   A lane's unit is e^base / 2^BIAS, base being a maximum: x - base is exact in double, or as good as that. exp is a polynomial
-   that is right to 2^-40, so that a mean of millions of rows is right to 1e-12; only a logsumexp near 0, where maximum and
-   logarithm cancel, shows it, and is computed again as well as double allows. BIAS leaves room below for everything that is not 0 after division by the sum, subnormals
-   included, when an exponential is stored as float; HEADROOM is room above, so that a later, larger maximum seldom needs a new
-   unit. */
+   A lane's unit is e^base / 2^BIAS, base being a maximum: x - base is exact in double, or as good as that. exp is a
+   polynomial that is right to 2^-40, so that a mean of millions of rows is right to 1e-12; only a logsumexp near 0,
+   where maximum and logarithm cancel, shows it, and is computed again as well as double allows. BIAS leaves room
+   below for everything that is not 0 after division by the sum, subnormals included, when an exponential is stored as
+   float; HEADROOM is room above, so that a later, larger maximum seldom needs a new unit. */
 #ifndef SL_LANES_H
 #define SL_LANES_H
 
@@ -65,7 +65,7 @@ typedef struct {
     vd base[2], top[2], rest[2], tops[2];
 } lane_sums;
 
-/* One half of a vector: exponentials go to `rest`, with LEAVE_TOP those of the maximum are counted in `tops` instead. */
+/* One half of a vector: exponentials go to `rest`; with LEAVE_TOP those of the maximum are counted instead. */
 ALWAYS_INLINE vd lanes_half(lane_sums *a, int h, vd x, int mode)
 {
     const vd round = vd_set(0x1.8p52 + BIAS);

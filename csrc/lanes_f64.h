@@ -1,9 +1,9 @@
 /* Sums of exponentials of float64 rows, where there is no wider type: what rounding loses is kept.
 
-   A lane's unit is 2^(k - BIAS) e^base: exp(x) = unit * 2^(n - k + BIAS) (1 + r + u), see v_exp_parts. Up to |x| = 1e4 base is 0: x
-   itself is reduced, not x - max, so that no difference is rounded and softmax keeps its accuracy far down the tail; beyond,
-   base is the maximum. The parts with 1 + r are summed with what their additions lose (Knuth, TAOCP 2, 4.2.2), those with u
-   apart, being smaller, and so are their errors. */
+   A lane's unit is 2^(k - BIAS) e^base: exp(x) = unit * 2^(n - k + BIAS) (1 + r + u), see v_exp_parts. Up to |x| =
+   1e4 base is 0: x itself is reduced, not x - max, so that no difference is rounded and softmax keeps its accuracy
+   far down the tail; beyond, base is the maximum. The parts with 1 + r are summed with what their additions lose
+   (Knuth, TAOCP 2, 4.2.2), those with u apart, being smaller, and so are their errors. */
 #ifndef SL_LANES_H
 #define SL_LANES_H
 
@@ -25,9 +25,9 @@ typedef struct {
     double base[LANES], round[LANES], floor[LANES]; /* round = ROUND + BIAS - k; x - base is raised to floor */
 } units;
 
-/* The unit in which e^m is between 2^(BIAS-2) and 2^(BIAS+1), and the maximum above which it no longer serves. k is even, so that
-   the square root of the ratio of two units is as exact as the ratio. A single column is its own base, so that its softmax
-   is 1 and not nearly 1. */
+/* The unit in which e^m is between 2^(BIAS-2) and 2^(BIAS+1), and the maximum above which it no longer serves. k is
+   even, so that the square root of the ratio of two units is as exact as the ratio. A single column is its own base,
+   so that its softmax is 1 and not nearly 1. */
 static inline T set_unit(units *u, size_t l, T m, size_t cols)
 {
     m = m > MAX_T ? MAX_T : m < -MAX_T ? -MAX_T : m;
@@ -41,7 +41,8 @@ static inline T set_unit(units *u, size_t l, T m, size_t cols)
 
 ALWAYS_INLINE v_exp_t exp_in_unit(vf x, vf base, vf round, vf floor)
 {
-    return v_exp_parts(vf_max(floor, vf_min(vf_set(INFINITE), vf_sub(x, base))), round); /* NaN stays: the second operand */
+    vf z = vf_max(floor, vf_min(vf_set(INFINITE), vf_sub(x, base))); /* NaN stays: it is the second operand */
+    return v_exp_parts(z, round);
 }
 
 /* e^m in its unit as high and low part, for the n lanes from l. */
@@ -50,7 +51,8 @@ static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, in
     (void)mode;
     for (size_t i = 0; i < n; i += VL) {
         vf x = vf_load_n(m + l + i, n - i, vf_set(0)), base = vf_load_n(u->base + l + i, n - i, vf_set(0));
-        v_exp_t p = exp_in_unit(x, base, vf_load_n(u->round + l + i, n - i, vf_set(ROUND)), vf_load_n(u->floor + l + i, n - i, vf_set(0)));
+        vf round = vf_load_n(u->round + l + i, n - i, vf_set(ROUND)), floor = vf_load_n(u->floor + l + i, n - i, vf_set(0));
+        v_exp_t p = exp_in_unit(x, base, round, floor);
         vf2 e = v_exp_significand(p);
         vf scale = vf_pow2(p.t);
         vf_store_n(high + i, vf_mul(e.h, scale), n - i);
@@ -58,8 +60,8 @@ static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, in
     }
 }
 
-/* The square root of old unit / new unit, which is a normal number where the ratio may not be; 0 where nothing in the old
-   one counts in the new. */
+/* The square root of old unit / new unit, which is a normal number where the ratio may not be; 0 where nothing in the
+   old one counts in the new. */
 static inline double unit_ratio_root(const units *old, const units *new, size_t l)
 {
     double k = new->round[l] - old->round[l], z = old->base[l] - new->base[l], root;
@@ -156,7 +158,8 @@ ALWAYS_INLINE void fold(const double *sum, const double *sum_l, double *total, d
     *total_l = l[0];
 }
 
-/* Sums over the labels q of a row: of q (highest - x), and of q, W, which multiplies the whole gradient; with what they lose. */
+/* Sums over the labels q of a row: of q (highest - x), and of q, W, which multiplies the whole gradient; with what
+   they lose. */
 typedef struct {
     vf gap, gap_l, mass, mass_l;
 } label_sums;

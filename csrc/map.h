@@ -30,8 +30,8 @@ ALWAYS_INLINE void map_near_or_far(map_step *step, const T *x, T *y, T *z, size_
         step(x + i, y ? y + i : NULL, z ? z + i : NULL, n - i, far);
 }
 
-/* One block at a time is looked over before it is computed: what only far elements need stays out of the loop that almost
-   all blocks take. */
+/* One block at a time is looked over before it is computed: what only far elements need stays out of the loop that
+   almost all blocks take. */
 ALWAYS_INLINE void map_contiguous(map_step *step, const T *x, T *y, T *z, size_t n)
 {
     for (size_t i = 0; i < n; i += BUFFER) {

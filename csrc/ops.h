@@ -73,7 +73,8 @@ typedef struct {
     sl_array grad;           /* rows x cols, optional; grad.p == logits.p: in place */
 } sl_cross_entropy;
 
-/* One run of elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything aligned. */
+/* One run of elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything
+   aligned. */
 typedef struct {
     const char *x, *y, *weight, *pos_weight;
     ptrdiff_t xs, ys, weights, pos_weights;
@@ -106,9 +107,9 @@ const sl_backend *sl_backend_at(int i);
 /* The one of that name among them, or NULL. */
 const sl_backend *sl_backend_named(const char *name);
 
-/* Reads the index targets of rows [begin, end) of `a` once, before any output is written: adds their part of the mean's
-   denominator, the sum over kept rows of weight[target] * sample_weight, and returns the first row whose target is neither
-   ignored nor in [0, cols), or -1. (targets.c) */
+/* Reads the index targets of rows [begin, end) of `a` once, before any output is written: adds their part of the
+   mean's denominator, the sum over kept rows of weight[target] * sample_weight, and returns the first row whose
+   target is neither ignored nor in [0, cols), or -1. (targets.c) */
 ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
                           int64_t *bad_target);
 

@@ -1,5 +1,5 @@
-/* The arithmetic of whole rows, in float64 for both dtypes: logarithms of sums of exponentials, and exponentials that stand
-   for a row.
+/* The arithmetic of whole rows, in float64 for both dtypes: logarithms of sums of exponentials, and exponentials that
+   stand for a row.
 
    Branch-free scalar C over the rows of a batch, which the compiler turns into vector code; the same operations in
    the same order give the same bytes however wide that code is. */
@@ -44,14 +44,15 @@ static inline double polynomial_9(double x, double c9, double c8, double c7, dou
     return multiply_add(polynomial_8(x, c9, c8, c7, c6, c5, c4, c3, c2, c1), x, c0);
 }
 
-static inline double polynomial_11(double x, double c11, double c10, double c9, double c8, double c7, double c6, double c5,
-                                   double c4, double c3, double c2, double c1, double c0)
+static inline double polynomial_11(double x, double c11, double c10, double c9, double c8, double c7, double c6,
+                                   double c5, double c4, double c3, double c2, double c1, double c0)
 {
-    return polynomial_8(x, multiply_add(multiply_add(multiply_add(c11, x, c10), x, c9), x, c8), c7, c6, c5, c4, c3, c2, c1, c0);
+    double high = multiply_add(multiply_add(multiply_add(c11, x, c10), x, c9), x, c8);
+    return polynomial_8(x, high, c7, c6, c5, c4, c3, c2, c1, c0);
 }
 
-/* log(1 + x + x_l) for x > -1 as high + low, right to 0.1 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f) = 2 atanh(f/(2 + f)).
-   No step cancels: for x < 1/2, k is 0 and f is x. Not `precise`: right to 2^-41, and low is 0. */
+/* log(1 + x + x_l) for x > -1 as high + low, right to 0.1 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f)
+   = 2 atanh(f/(2 + f)). No step cancels: for x < 1/2, k is 0 and f is x. Not `precise`: right to 2^-41, and low is 0. */
 static inline void log1p_parts(double x, double x_l, int precise, double *high, double *low)
 {
     const double two52 = 0x1p52;

@@ -9,7 +9,7 @@
 typedef struct {
     const plan *plan;
     size_t n;
-    rows_of x, out;                     /* out: where exponentials stay on their way to a softmax or gradient, optional */
+    rows_of x, out;                     /* out, optional: where exponentials stay until they are scaled */
     int skip[LANES];                    /* rows that batch_sum may leave out; its caller makes nothing of them */
     sums sums;
     double log[LANES], log_l[LANES];    /* log1p(S'/e^max): logsumexp is max + log */
@@ -61,8 +61,8 @@ static void store_exps(batch *b, size_t row, size_t chunk, tile e)
     sum_tile(&b->sums, rows_of_tile(b, row), read_x(b, row, chunk), e, no_top, &unused, STORE);
 }
 
-/* The first walk: each logit is read once, its exponential added up and, with STORE as mode, kept. `visit`, optional, sees
-   every tile of logits with its rows' maxima before exponentials may overwrite it. */
+/* The first walk: each logit is read once, its exponential added up and, with STORE as mode, kept. `visit`, optional,
+   sees every tile of logits with its rows' maxima before exponentials may overwrite it. */
 typedef void tile_visitor(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m);
 
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
@@ -87,7 +87,8 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     }
 }
 
-/* What follows runs over rows in groups that fill a vector of any instruction set; absent rows are computed, not used. */
+/* What follows runs over rows in groups that fill a vector of any instruction set; absent rows are computed, not
+   used. */
 enum { GROUP = 8 };
 
 /* log1p(S'/e^max) of every row. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
@@ -104,7 +105,8 @@ static inline void batch_log_as(batch *restrict b, int precise)
 
 static void batch_log(batch *b) { batch_log_as(b, DTYPE == 64); }
 
-/* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to 0. */
+/* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to
+   0. */
 static inline double undefined(const batch *b, size_t i)
 {
     double max = (double)b->sums.max[i];
@@ -146,7 +148,10 @@ static inline double sum_parts(double high, double low, double last)
     return sum + (finite_or_0(lost) + last);
 }
 
-static inline double logsumexp_of(const batch *b, size_t i) { return sum_parts((double)b->sums.max[i], b->log[i], b->log_l[i]); }
+static inline double logsumexp_of(const batch *b, size_t i)
+{
+    return sum_parts((double)b->sums.max[i], b->log[i], b->log_l[i]);
+}
 
 /* The exponentials of a tile, as batch_sum kept them or computed once more. */
 static tile exps_tile(batch *b, size_t row, size_t chunk)
@@ -176,8 +181,8 @@ static __attribute__((noinline)) void sum_precisely(batch *b, const int *others,
     batch_log(b);
 }
 
-/* The logsumexp of every row. Where maximum and logarithm all but cancel, the errors of single float32 exponentials would
-   show. */
+/* The logsumexp of every row. Where maximum and logarithm all but cancel, the errors of single float32 exponentials
+   would show. */
 static inline void batch_logsumexp(batch *b, double *lse)
 {
     int others[LANES], any = 0;

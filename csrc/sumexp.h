@@ -1,9 +1,9 @@
 /* The sum of exponentials of rows, tile by tile, reading each logit from memory once.
 
-   A row's exponentials are kept in its unit (lanes_f32.h, lanes_f64.h), which is chosen by the maximum of its first tile and
-   renewed in the rare case that a later maximum outgrows it. One element that is the row's maximum is left out of the sum: with S' the
-   sum of the others and e_m its exponential, logsumexp = max + log1p(S'/e_m), which is right to the last bit also where S' is far
-   below an ULP of e_m. */
+   A row's exponentials are kept in its unit (lanes_f32.h, lanes_f64.h), which is chosen by the maximum of its first
+   tile and renewed in the rare case that a later maximum outgrows it. One element that is the row's maximum is left
+   out of the sum: with S' the sum of the others and e_m its exponential, logsumexp = max + log1p(S'/e_m), which is
+   right to the last bit also where S' is far below an ULP of e_m. */
 #ifndef SL_SUMEXP_H
 #define SL_SUMEXP_H
 
@@ -26,8 +26,8 @@ typedef struct {
     double top[LANES], top_l[LANES];      /* e_m, likewise */
 } sums;
 
-/* The rows that one tile belongs to, and the lanes that hold something: along, one row and all lanes; across, as many of
-   both, absent rows included that fill up a vector. */
+/* The rows that one tile belongs to, and the lanes that hold something: along, one row and all lanes; across, as many
+   of both, absent rows included that fill up a vector. */
 typedef struct {
     size_t first, n, lanes;
 } tile_rows;
@@ -128,9 +128,11 @@ ALWAYS_INLINE void sum_lanes_as(const sums *s, tile_rows rows, tile x, tile e, c
         lanes_start(&a, &s->unit, top, s->across, s->across ? c : rows.first);
         const T *p = x.p + c;
         T *q = mode & STORE ? e.p + c : NULL;
-        for (size_t i = 0; i < x.full; lanes_fold(&a))
-            for (size_t stop = min_size(x.full, i + FOLD); i < stop; i++, p += x.step, q = mode & STORE ? q + e.step : q)
+        for (size_t i = 0; i < x.full; lanes_fold(&a)) {
+            size_t stop = min_size(x.full, i + FOLD);
+            for (; i < stop; i++, p += x.step, q = mode & STORE ? q + e.step : q)
                 lanes_step(&a, p, q, VL, mode);
+        }
         if (x.part > c)
             lanes_step(&a, p, q, min_size(VL, x.part - c), mode);
         lanes_end(&a, t->rest + c, t->rest_l + c, t->tops + c);
@@ -138,7 +140,8 @@ ALWAYS_INLINE void sum_lanes_as(const sums *s, tile_rows rows, tile x, tile e, c
 }
 
 /* The sums over a tile, of lanes or, along, of the one row they belong to. */
-static __attribute__((noinline)) void sum_tile(const sums *s, tile_rows rows, tile x, tile e, const T *top, lane_totals *t, int mode)
+static __attribute__((noinline)) void sum_tile(const sums *s, tile_rows rows, tile x, tile e, const T *top,
+                                               lane_totals *t, int mode)
 {
     switch (mode) {
     case STORE: sum_lanes_as(s, rows, x, e, top, t, STORE); break;
@@ -177,8 +180,8 @@ static __attribute__((noinline)) void renew_units(sums *s, tile_rows rows, const
     }
 }
 
-/* The maxima m of a tile's rows. Where one exceeds its row's limit, units change, and what was stored in the old ones is of no
-   use: returns whether. */
+/* The maxima m of a tile's rows. Where one exceeds its row's limit, units change, and what was stored in the old ones
+   is of no use: returns whether. */
 static inline int sums_meet_tile(sums *s, tile_rows rows, int first, tile x, T *m)
 {
     int outside = 0;
@@ -195,8 +198,8 @@ static inline int sums_meet_tile(sums *s, tile_rows rows, int first, tile x, T *
     return outside;
 }
 
-/* Adds a tile whose maxima are m; mode: STORE, PRECISE or 0. A new maximum is left out and the old one joins the others; wherever
-   else the new one occurs it is counted. */
+/* Adds a tile whose maxima are m; mode: STORE, PRECISE or 0. A new maximum is left out and the old one joins the
+   others; wherever else the new one occurs it is counted. */
 static void sums_add_tile(sums *s, tile_rows rows, tile x, tile e, const T *m, int mode)
 {
     lane_totals t;
@@ -211,7 +214,8 @@ static void sums_add_tile(sums *s, tile_rows rows, tile x, tile e, const T *m, i
         int fresh = top[l] == top[l];
         double others = fresh ? t.tops[l] - 1 : 0;
         add_to_rest(s, l, t.rest[l], t.rest_l[l]);
-        add_to_rest(s, l, others * high[l], others * low[l] + (others > 1 ? fma(others, high[l], -others * high[l]) : 0));
+        double product = others * high[l], lost = others > 1 ? fma(others, high[l], -product) : 0;
+        add_to_rest(s, l, product, others * low[l] + lost);
         add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);
         s->top[l] = fresh ? high[l] : s->top[l];
         s->top_l[l] = fresh ? low[l] : s->top_l[l];

@@ -122,8 +122,8 @@ static size_t weigh_run(run *r, size_t n)
     return n;
 }
 
-static __attribute__((noinline)) ptrdiff_t scan(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
-                      int64_t *bad_target)
+static __attribute__((noinline)) ptrdiff_t scan(const sl_cross_entropy *a, int weight_is_double, size_t begin,
+                                                size_t end, sl_sum *denominator, int64_t *bad_target)
 {
     const sl_shape *s = a->shape;
     const int last = s->row_dims - 1;

@@ -1,10 +1,10 @@
 /* Rows of any memory layout as tiles: steps of LANES elements that a kernel walks with one loop.
 
-   A tile lies along one row (its lanes are neighbouring columns) or across LANES rows (its lanes are rows, a step is a
-   column). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and rows
-   whose elements lie apart, since then their neighbours mostly lie together (class axis first or in the middle). Which one is
-   chosen depends on the number of columns and on their stride, never on the other rows: a row's result is the same bytes
-   whatever rows stand beside it. */
+   A tile lies along one row (its lanes are neighbouring columns) or across LANES rows (its lanes are rows, a step is
+   a column). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and
+   rows whose elements lie apart, since then their neighbours mostly lie together (class axis first or in the middle).
+   Which one is chosen depends on the number of columns and on their stride, never on the other rows: a row's result
+   is the same bytes whatever rows stand beside it. */
 #ifndef SL_TILE_H
 #define SL_TILE_H
 
@@ -155,7 +155,10 @@ static inline tile tile_in(const plan *p, T *at, ptrdiff_t step, size_t cols)
     return (tile){at, LANES, cols / LANES, cols % LANES};
 }
 
-static inline size_t columns_of(const plan *p, size_t chunk) { return min_size(p->chunk, p->shape->cols - chunk * p->chunk); }
+static inline size_t columns_of(const plan *p, size_t chunk)
+{
+    return min_size(p->chunk, p->shape->cols - chunk * p->chunk);
+}
 
 /* The tile in the operand's own memory. Only where it is direct. */
 static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, size_t chunk)
@@ -175,7 +178,8 @@ static inline tile tile_in_buffer(const plan *p, T *buffer, size_t chunk)
 }
 
 /* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
-static inline void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer, int out)
+static inline void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer,
+                               int out)
 {
     char *at[LANES];
     for (size_t i = 0; i < rows; i++)

@@ -1,4 +1,5 @@
-/* What is made of the sums that kernels return: in the standard floating-point modes, and without a trace in the caller's. */
+/* What is made of the sums that kernels return: in the standard floating-point modes, and without a trace in the
+   caller's. */
 #ifndef SL_TOTAL_H
 #define SL_TOTAL_H
 

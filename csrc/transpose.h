@@ -4,7 +4,8 @@
 
 #include "kernel.h"
 
-/* Columns of a tile (LANES elements apart) from the n rows, whose element 0 is at row[i]; other lanes of a square become 0. */
+/* Columns of a tile (LANES elements apart) from the n rows, whose element 0 is at row[i]; other lanes of a square
+   become 0. */
 static inline void rows_to_tile(const T *const *row, size_t n, size_t cols, T *at)
 {
     for (size_t r = 0; r < n; r += VL)

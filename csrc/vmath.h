@@ -1,8 +1,9 @@
 /* Vector exp and log1p(exp) on the ranges that losses need: once for all instruction sets, both dtypes and no tables.
 
    exp(z) = 2^n e^r with n = rint(z / ln 2), r = z - n ln 2, |r| <= ln(2)/2, and e^r = 1 + r + u. The three parts are
-   kept apart: what is lost is the rounding of u, |u| < 0.07, and a caller rounds once, at the end. log1p(e) = 2 atanh(s), s = e/(2 + e) <= 1/3, whose series in s^2 converges fast and starts with 2s, which
-   is exact as a rounded quotient plus its remainder. Constants: constants.h and the script that derives them. */
+   kept apart: what is lost is the rounding of u, |u| < 0.07, and a caller rounds once, at the end. log1p(e) = 2
+   atanh(s), s = e/(2 + e) <= 1/3, whose series in s^2 converges fast and starts with 2s, which is exact as a rounded
+   quotient plus its remainder. Constants: constants.h and the script that derives them. */
 #ifndef SL_VMATH_H
 #define SL_VMATH_H
 
@@ -47,8 +48,9 @@ ALWAYS_INLINE vf2 v_reduce(vf z, vf n)
     return (vf2){vf_fnma(n, vf_set(LN2_SPLIT_3), d), vf_set(0)};
 }
 
-/* The parts of e^z for |z| <= 1.1e4. `round` is ROUND plus any integer k: vf_pow2(t) is then 2^(n + k), so that a row's
-   common factor costs nothing. The bound on |z| is that of v_reduce; the caller sees to it that n + k is an exponent. */
+/* The parts of e^z for |z| <= 1.1e4. `round` is ROUND plus any integer k: vf_pow2(t) is then 2^(n + k), so that a
+   row's common factor costs nothing. The bound on |z| is that of v_reduce; the caller sees to it that n + k is an
+   exponent. */
 ALWAYS_INLINE v_exp_t v_exp_parts(vf z, vf round)
 {
     vf t = vf_fma(z, vf_set(LOG2E), round);
@@ -68,8 +70,8 @@ ALWAYS_INLINE vf2 v_exp_significand(v_exp_t p)
 
 /* What sigmoid, softplus and log-sigmoid share: e = exp(-|x|) in (0, 1], |x| unbounded.
 
-   e underflows long before |x| does, and a subnormal has too few bits to go on with. Beyond FAR, e is therefore 2^LIFT times
-   too large: 1 + e is 1 either way, log1p(e) = e, and v_round_far puts the result right in one rounding. */
+   e underflows long before |x| does, and a subnormal has too few bits to go on with. Beyond FAR, e is therefore
+   2^LIFT times too large: 1 + e is 1 either way, log1p(e) = e, and v_round_far puts the result right in one rounding. */
 #if DTYPE == 32
 #define MODERATE 28.0f /* e^-28/2 > CUBE_ROOT, whose cube is normal */
 #define CUBE_ROOT 0x1p-42f
@@ -107,8 +109,8 @@ ALWAYS_INLINE vf2 v_exp_minus_abs_lifted(vf x)
     return (vf2){vf_mul(e.h, scale), vf_mul(e.l, scale)};
 }
 
-/* a.h + a.l brought down by 2^-LIFT. A subnormal is rounded here, at its own last place, which is that of LEAST_NORMAL, and
-   once: rounding to T first and again on the way down would lose up to 3/4 ULP. */
+/* a.h + a.l brought down by 2^-LIFT. A subnormal is rounded here, at its own last place, which is that of
+   LEAST_NORMAL, and once: rounding to T first and again on the way down would lose up to 3/4 ULP. */
 ALWAYS_INLINE vf v_round_far(vf2 a)
 {
     vf place = vf_set(LEAST_NORMAL), s = vf_add(place, a.h), lost = vf_sub(a.h, vf_sub(s, place));
@@ -116,8 +118,8 @@ ALWAYS_INLINE vf v_round_far(vf2 a)
     return vf_mul(vf_select(vf_lt(a.h, place), subnormal, vf_add(a.h, a.l)), vf_set(DOWN));
 }
 
-/* (a + a_l) / (1 + e) for e in [0, 1] and a <= 1, as high and low part: the rounded quotient and its exact remainder times
-   1/(1 + e). The remainder is at most half an ULP, so a straight line within 6 % of 1/(1 + e) serves. */
+/* (a + a_l) / (1 + e) for e in [0, 1] and a <= 1, as high and low part: the rounded quotient and its exact remainder
+   times 1/(1 + e). The remainder is at most half an ULP, so a straight line within 6 % of 1/(1 + e) serves. */
 ALWAYS_INLINE vf2 v_over_one_plus(vf a, vf a_l, vf2 e)
 {
     vf d = vf_add(vf_set(1), e.h), q = vf_div(a, d);
@@ -127,8 +129,8 @@ ALWAYS_INLINE vf2 v_over_one_plus(vf a, vf a_l, vf2 e)
     return (vf2){q, vf_mul(rest, vf_fma(d, vf_set((T)(-8.0 / 17)), vf_set((T)(24.0 / 17))))};
 }
 
-/* log1p(e) for e in [0, 1]: h = 2s; 1/(2 + e) is again a line, within 2 %. `far`: e may be below e^-MODERATE. Products that
-   underflow take a hundred cycles, so cubes that do are 0 from the start. */
+/* log1p(e) for e in [0, 1]: h = 2s; 1/(2 + e) is again a line, within 2 %. `far`: e may be below e^-MODERATE.
+   Products that underflow take a hundred cycles, so cubes that do are 0 from the start. */
 ALWAYS_INLINE vf2 v_log1p(vf2 e, int far)
 {
     vf d = vf_add(vf_set(2), e.h), d_l = vf_add(vf_add(vf_sub(vf_set(2), d), e.h), e.l);
@@ -140,8 +142,8 @@ ALWAYS_INLINE vf2 v_log1p(vf2 e, int far)
     return (vf2){vf_add(s, s), vf_fma(vf_mul(w, cubed), V_POLYNOMIAL(w, ATANH_REST), twice_lost)};
 }
 
-/* x + y.h + y.l for x >= 0, 0 <= y.h < 1, as high and low part. x + y.h may lose as much as y.l is worth, so what it loses
-   is added to that; the maximum drops the NaN that an infinite x gives there. */
+/* x + y.h + y.l for x >= 0, 0 <= y.h < 1, as high and low part. x + y.h may lose as much as y.l is worth, so what it
+   loses is added to that; the maximum drops the NaN that an infinite x gives there. */
 ALWAYS_INLINE vf2 v_add(vf x, vf2 y)
 {
     vf larger = vf_max(x, y.h), smaller = vf_min(x, y.h), s = vf_add(larger, smaller);

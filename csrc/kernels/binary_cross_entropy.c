@@ -3,8 +3,8 @@
    With A = w(1 - y), B = w q y and e = exp(-|x|):
      loss = A softplus(x) + B softplus(-x) = (x > 0 ? A : B) |x| + (A + B) log1p(e)
      grad = A sigmoid(x) - B sigmoid(-x)   = (A max-term - B min-term) / (1 + e), the terms being 1 and e or e and 1.
-   Nothing cancels for targets in [0, 1] but A against B in the gradient, which is in the data. A zero coefficient times an
-   infinite logit is 0: the limit.
+   Nothing cancels for targets in [0, 1] but A against B in the gradient, which is in the data. A zero coefficient
+   times an infinite logit is 0: the limit.
 
    The largest errors found in ULP, where fma is an instruction:
    binary_cross_entropy       f32 <= 1.50 (1.200 at 0x1.348efp-5), f64 <= 1.50 (1.174 at 0x1.739e61a1fecp-23)
@@ -106,7 +106,8 @@ void FN(binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, si
             .grad = grad_at && a->grads == unit ? (T *)grad_at : grad_at ? grad : NULL,
         };
         if (weighted) {
-            o.w = a->weight ? contiguous(a->weight + at * a->weights, a->weights, m, w) : contiguous((const char *)&one, 0, m, w);
+            o.w = a->weight ? contiguous(a->weight + at * a->weights, a->weights, m, w)
+                            : contiguous((const char *)&one, 0, m, w);
             o.q = a->pos_weight ? contiguous(a->pos_weight + at * a->pos_weights, a->pos_weights, m, q)
                                 : contiguous((const char *)&one, 0, m, q);
         }

@@ -1,9 +1,10 @@
 /* Cross-entropy of rows and its gradient, for class indices or soft labels, in one reading of the logits.
 
-   A row's loss is sum_j q_j (lse - x_j) + z lse^2, its gradient (W + 2 z lse) p_j - q_j with W = sum_j q_j. With index
-   targets q is A at the target and `smooth` w_j everywhere; soft labels y make it w_j ((1 - smoothing) y_j + smooth).
-   lse - x_j is taken as (max - x_j) + log1p(S'/e^max): no term cancels another, so a confident row keeps its last bits.
-   In the gradient p_j - 1 cancels where p_j is the larger half of the row: there W p - q is (W - q) - W S'/S.
+   A row's loss is sum_j q_j (lse - x_j) + z lse^2, its gradient (W + 2 z lse) p_j - q_j with W = sum_j q_j. With
+   index targets q is A at the target and `smooth` w_j everywhere; soft labels y make it w_j ((1 - smoothing) y_j +
+   smooth). lse - x_j is taken as (max - x_j) + log1p(S'/e^max): no term cancels another, so a confident row keeps its
+   last bits. In the gradient p_j - 1 cancels where p_j is the larger half of the row: there W p - q is (W - q) - W
+   S'/S.
 
    The largest errors found in ULP, where fma is an instruction:
    cross_entropy              f32 <= 0.55 (0.500, holes, 3 classes), f64 <= 1.00 (0.797, to 1e4, 34 classes)
@@ -57,7 +58,10 @@ static void read_indices(const sl_array *a, const ptrdiff_t *at, size_t n, int64
             index[i] = sl_read_target(a->p + at[i], a->storage);
 }
 
-static inline double class_weight(const work *k, size_t class) { return k->a->weight ? (double)((const T *)k->a->weight)[class] : 1; }
+static inline double class_weight(const work *k, size_t class)
+{
+    return k->a->weight ? (double)((const T *)k->a->weight)[class] : 1;
+}
 
 /* Everything a batch needs of its rows before the walk, which may overwrite the logits. */
 static void read_targets(work *k, batch *b, size_t first)
@@ -123,7 +127,8 @@ ALWAYS_INLINE vf label(const work *k, const label_tile *t, size_t i, size_t c, s
 }
 
 /* The lanes' sums of q_j (highest - x_j) and q_j over a tile. */
-static void tile_labels(const work *k, const label_tile *t, tile x, tile_rows rows, const T *reference, label_totals *totals)
+static void tile_labels(const work *k, const label_tile *t, tile x, tile_rows rows, const T *reference,
+                        label_totals *totals)
 {
     for (size_t c = 0; c < rows.lanes; c += VL) {
         vf highest = of_rows(reference, t->across, rows.first, c);
@@ -237,7 +242,8 @@ typedef struct {
     T weight[LANES], scale[LANES], below_top[LANES], half[LANES];
 } dense_factors;
 
-static void dense_tile(work *k, batch *b, const row_factors *factors, const dense_factors *d, size_t row, size_t chunk, tile e)
+static void dense_tile(work *k, batch *b, const row_factors *factors, const dense_factors *d, size_t row, size_t chunk,
+                       tile e)
 {
     const int across = b->plan->across;
     label_tile t = labels_of(k, b, row, chunk);
@@ -258,8 +264,8 @@ static void dense_tile(work *k, batch *b, const row_factors *factors, const dens
     }
 }
 
-/* The gradient at the target: times * what the walk leaves there + plus. It lacks A, or where the target is more than half of
-   its row, has a value of its own. */
+/* The gradient at the target: times * what the walk leaves there + plus. It lacks A, or where the target is more than
+   half of its row, has a value of its own. */
 typedef struct {
     double times[LANES], plus[LANES];
 } target_values;

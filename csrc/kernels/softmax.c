@@ -1,7 +1,7 @@
 /* softmax and log_softmax of rows.
 
-   softmax: exponentials in a row's unit, times 1/sum as high and low part; what underflows does so once, in that product.
-   log_softmax: (x - max) - log1p(S'/e^max), two terms of one sign.
+   softmax: exponentials in a row's unit, times 1/sum as high and low part; what underflows does so once, in that
+   product. log_softmax: (x - max) - log1p(S'/e^max), two terms of one sign.
 
    The largest errors found in ULP, where fma is an instruction:
    softmax                    f32 <= 3.00 (1.847, dominated, 33 classes), f64 <= 4.00 (2.458, ascending, 128 classes)

@@ -60,27 +60,12 @@ static inline vf vf_load_n(const T *p, size_t n, vf fill)
     return vf_select(VF_FROM_BITS(lanes), OP(maskload)(p, lanes), fill);
 }
 
-/* the first n lanes. In halves, quarters and so on: the row that follows is often read next, and a load must wait where a
-   masked store covers, even lanes that it leaves alone. */
 static inline void vf_store_n(T *p, vf a, size_t n)
 {
-    if (n >= VL) {
+    if (n >= VL)
         vf_store(p, a);
-        return;
-    }
-    __m128i half = _mm256_castsi256_si128(VF_BITS(a));
-    if (n & (VL / 2)) {
-        _mm_storeu_si128((void *)p, half);
-        half = _mm256_extracti128_si256(VF_BITS(a), 1);
-        p += VL / 2;
-    }
-    if (n & (VL / 4)) {
-        _mm_storel_epi64((void *)p, half);
-        half = _mm_unpackhi_epi64(half, half);
-        p += VL / 4;
-    }
-    if (VL == 8 && n & 1)
-        _mm_storeu_si32(p, half);
+    else
+        OP(maskstore)(p, VF_LANES(n), a);
 }
 
 /* the largest lane; no NaN */

@@ -57,34 +57,12 @@ static inline vf vf_load_n(const T *p, size_t n, vf fill)
     return n >= VL ? vf_load(p) : OP(mask_loadu)(fill, VF_LANES(n), p);
 }
 
-/* the first n lanes. In halves, quarters and so on: the row that follows is often read next, and a load must wait where a
-   masked store covers, even lanes that it leaves alone. */
 static inline void vf_store_n(T *p, vf a, size_t n)
 {
-    if (n >= VL) {
+    if (n >= VL)
         vf_store(p, a);
-        return;
-    }
-    __m512i bits = VF_BITS(a);
-    __m256i half = _mm512_castsi512_si256(bits);
-    if (n & (VL / 2)) {
-        _mm256_storeu_si256((void *)p, half);
-        half = _mm512_extracti64x4_epi64(bits, 1);
-        p += VL / 2;
-    }
-    __m128i quarter = _mm256_castsi256_si128(half);
-    if (n & (VL / 4)) {
-        _mm_storeu_si128((void *)p, quarter);
-        quarter = _mm256_extracti128_si256(half, 1);
-        p += VL / 4;
-    }
-    if (n & (VL / 8)) {
-        _mm_storel_epi64((void *)p, quarter);
-        quarter = _mm_unpackhi_epi64(quarter, quarter);
-        p += VL / 8;
-    }
-    if (VL == 16 && n & 1)
-        _mm_storeu_si32(p, quarter);
+    else
+        OP(mask_storeu)(p, VF_LANES(n), a);
 }
 
 /* the largest lane; no NaN */
@@ -114,7 +92,8 @@ static inline void vf_transpose(vf *v)
 #define SHUFFLE_QUARTERS _mm512_shuffle_f64x2
 #endif
     UNROLL for (int j = 0; j < QUARTER; j++) {
-        vf even_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0x88), odd_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0xdd);
+        vf even_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0x88);
+        vf odd_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0xdd);
         vf even_high = SHUFFLE_QUARTERS(b[2 * QUARTER + j], b[3 * QUARTER + j], 0x88);
         vf odd_high = SHUFFLE_QUARTERS(b[2 * QUARTER + j], b[3 * QUARTER + j], 0xdd);
         v[j] = SHUFFLE_QUARTERS(even_low, even_high, 0x88);
