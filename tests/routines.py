@@ -126,11 +126,13 @@ def _moderate(dtype):
 def logsumexp_scale(exact, top, dtype):
     """The size whose ULP counts for a logsumexp: its own, unless it is what a cancellation left.
 
-    float64 cannot keep a difference of float64 numbers, so the ULP is that of the row's maximum where this is larger.
-    For float32 float64 can, until the result is smaller than what the rounding of the logits themselves has moved it.
+    It is maximum + logarithm. float64 cannot keep a difference of float64 numbers, so where these two have opposite
+    signs the ULP is that of their magnitudes' sum. For float32 float64 can, until the result is smaller than what the
+    rounding of the logits themselves has moved it.
     """
-    least = np.abs(top) if dtype == np.float64 else np.finfo(dtype).eps * np.maximum(np.abs(top), 1)
-    return np.maximum(np.abs(exact), least)
+    if dtype == np.float64:
+        return np.maximum(np.abs(exact), np.where(np.isfinite(top), np.abs(top) + np.abs(exact - top), 0))
+    return np.maximum(np.abs(exact), np.finfo(dtype).eps * np.maximum(np.abs(top), 1))
 
 
 def _logsumexp(x, *_):
