@@ -12,13 +12,6 @@
 #include "rowmath.h"
 #include "tile.h"
 
-/* What lanes_step does besides adding exponentials up. */
-enum {
-    STORE = 1,     /* store them */
-    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
-    PRECISE = 4    /* with a longer polynomial */
-};
-
 enum { BIAS = 60, HEADROOM = 60, LEAST = -125 };
 #define FLOOR ((LEAST - BIAS) * ROW_LN2) /* lower arguments are raised to it: they are 0 beside any sum */
 
@@ -58,7 +51,7 @@ static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, in
 static inline double unit_ratio_root(const units *old, const units *new, size_t l)
 {
     double z = old->base[l] - new->base[l];
-    return z < FLOOR ? 0 : scaled_exp(z / 2, 0, LEAST - BIAS);
+    return z < FLOOR ? 0 : ldexp(lane_exp(z / 2, PRECISE), -BIAS);
 }
 
 typedef struct {

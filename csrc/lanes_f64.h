@@ -10,13 +10,6 @@
 #include "rowmath.h"
 #include "tile.h"
 
-/* What lanes_step does besides adding exponentials up. */
-enum {
-    STORE = 1,     /* store them */
-    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
-    PRECISE = 4    /* float32 only */
-};
-
 enum { BIAS = 100, HEADROOM = 400, LEAST = -1020 };
 #define NEAR 1e4
 #define INFINITE 2e4 /* above all x - base but an infinite one, which would be no number */

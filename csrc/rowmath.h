@@ -1,5 +1,4 @@
-/* The arithmetic of whole rows, in float64 for both dtypes: logarithms of sums of exponentials, and exponentials that
-   stand for a row.
+/* The arithmetic of whole rows, in float64 for both dtypes: polynomials, logarithms of sums of exponentials, quotients.
 
    Branch-free scalar C over the rows of a batch, which the compiler turns into vector code; the same operations in
    the same order give the same bytes however wide that code is. */
@@ -38,12 +37,6 @@ static inline double polynomial_8(double x, double c8, double c7, double c6, dou
     return polynomial_4(x, polynomial_4(x, c8, c7, c6, c5, c4), c3, c2, c1, c0);
 }
 
-static inline double polynomial_9(double x, double c9, double c8, double c7, double c6, double c5, double c4, double c3,
-                                  double c2, double c1, double c0)
-{
-    return multiply_add(polynomial_8(x, c9, c8, c7, c6, c5, c4, c3, c2, c1), x, c0);
-}
-
 static inline double polynomial_11(double x, double c11, double c10, double c9, double c8, double c7, double c6,
                                    double c5, double c4, double c3, double c2, double c1, double c0)
 {
@@ -79,15 +72,6 @@ static inline void log1p_parts(double x, double x_l, int precise, double *high, 
     int tiny = x < 0x1p-60 && x > -0x1p-60; /* its own logarithm; halves of subnormals would not be exact */
     *high = tiny ? x : sum;
     *low = tiny ? x_l : ((whole - sum) + 2 * s) + (k * ROW_LN2_LO + (2 * rest + w * s * p));
-}
-
-/* 2^bias e^z for z <= 1, right to 2^-45; what lies below 2^least is raised to it. NaN stays. */
-static inline double scaled_exp(double z, int bias, int least)
-{
-    const double round = 0x1.8p52, lowest = (least - bias) * ROW_LN2;
-    z = z < lowest ? lowest : z;
-    double t = z * ROW_LOG2E + round, n = t - round, r = multiply_add(-n, ROW_LN2, z);
-    return polynomial_9(r, ROW_EXP) * bits_to_double((double_to_bits(t) << 52) + ((uint64_t)(1023 + bias) << 52));
 }
 
 /* numerator/denominator, each as high + low part, as high + low part; for float32 the high parts suffice. */

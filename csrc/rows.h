@@ -212,13 +212,18 @@ static inline void put_row_values(const batch *b, const sl_array *a, size_t firs
             scatter(a->p + at[i], 0, x + i, 1, 1, a->storage);
 }
 
-/* The exponentials of the whole batch times one factor a row, to the output. */
-static inline void put_scaled_exps(batch *b, const row_factors *f)
+/* The second walk of a softmax: the kept exponentials over their sums, to the output. */
+static inline void put_softmax(batch *b)
 {
+    double one[LANES];
+    row_factors f;
+    for (int i = 0; i < LANES; i++)
+        one[i] = 1;
+    batch_factors(b, one, &f);
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
             tile e = exps_tile(b, row, chunk);
-            tile_scale(e, b->plan->across, rows_of_tile(b, row), f->high, f->low);
+            tile_scale(e, b->plan->across, rows_of_tile(b, row), f.high, f.low);
             tile_write(b->plan, &b->out, row, b->n, chunk, e);
         }
 }

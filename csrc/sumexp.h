@@ -9,6 +9,13 @@
 
 #include "vmath.h"
 
+/* What lanes_step does besides adding exponentials up. */
+enum {
+    STORE = 1,     /* store them */
+    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
+    PRECISE = 4    /* take them from a longer polynomial; float32 only, the other has no shorter one */
+};
+
 #if DTYPE == 32
 #include "lanes_f32.h"
 #else

@@ -35,15 +35,12 @@ typedef struct {
     T soft_buffer[TILE];
 } work;
 
-/* n values, `at` bytes from p; one loop for each storage. */
+/* n values, at[i] bytes from where the operand begins. */
 static void read_values(const sl_array *a, const ptrdiff_t *at, size_t n, double *value)
 {
     for (size_t i = 0; i < n; i++) {
         T x;
-        if (a->storage)
-            gather(&x, 1, a->p + at[i], 0, 1, a->storage);
-        else
-            memcpy(&x, a->p + at[i], sizeof x);
+        gather(&x, 1, a->p + at[i], 0, 1, a->storage);
         value[i] = (double)x;
     }
 }

@@ -11,8 +11,7 @@
 
 static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
 {
-    double lse[LANES], sign[LANES], one[LANES];
-    row_factors f;
+    double lse[LANES], sign[LANES];
     batch_sum(b, a->softmax.p ? STORE : 0, NULL, NULL);
     batch_log(b);
     batch_logsumexp(b, lse);
@@ -20,16 +19,12 @@ static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
         sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
     put_row_values(b, &a->lse, first, lse);
     put_row_values(b, &a->sign, first, sign);
-    if (!a->softmax.p)
-        return;
-    for (int i = 0; i < LANES; i++)
-        one[i] = 1;
-    batch_factors(b, one, &f);
-    put_scaled_exps(b, &f);
+    if (a->softmax.p)
+        put_softmax(b);
 }
 
-/* The sum of weight * exp over one buffered tile of a row, in the row's unit. Where the maximum is infinite the unit is
-   too: its own exponentials count as 1, all others as 0. */
+/* The sum of weight * exp over one buffered tile of a row, in the row's unit. An infinite maximum has no exponential: it
+   counts as 1, and all else as 0. */
 static double weighted_sum(const T *x, const T *weight, const T *e, size_t n, int infinite)
 {
     double lane[8] = {0}, sum = 0;

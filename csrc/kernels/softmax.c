@@ -28,13 +28,8 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
 
 static void softmax_batch(batch *b)
 {
-    double one[LANES];
-    row_factors f;
-    for (int i = 0; i < LANES; i++)
-        one[i] = 1;
     batch_sum(b, STORE, NULL, NULL);
-    batch_factors(b, one, &f);
-    put_scaled_exps(b, &f);
+    put_softmax(b);
 }
 
 static void log_softmax_batch(batch *b)
