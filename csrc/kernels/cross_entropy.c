@@ -340,7 +340,7 @@ static void cross_entropy_batch(work *k, const sl_cross_entropy *a, batch *b, si
     double loss[LANES], lse[LANES];
     k->soft = rows_at(b->plan, &a->soft, first, b->n);
     read_targets(k, b, first);
-    batch_sum(b, a->grad.p ? STORE : 0, k->dense ? add_labels : NULL, k);
+    batch_sum(b, a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, k);
     batch_log(b);
     finish_rows(k, b, loss);
     put_row_values(b, &a->loss, first, loss);

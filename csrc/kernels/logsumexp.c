@@ -12,7 +12,7 @@
 static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
 {
     double lse[LANES], sign[LANES];
-    batch_sum(b, a->softmax.p ? STORE : 0, NULL, NULL);
+    batch_sum(b, a->softmax.p ? STORE | LEAVE_TOP : LEAVE_TOP, NULL, NULL);
     batch_log(b);
     batch_logsumexp(b, lse);
     for (size_t i = 0; i < b->n; i++)
@@ -62,7 +62,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
     double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l;
-    exp_of_max(&s.unit, 0, 1, s.max, 0, &top, &top_l);
+    exp_of_max(&s.unit, 0, 1, s.max, &top, &top_l);
     top = isinf(s.max[0]) ? 1 : top + top_l;
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);

@@ -35,7 +35,7 @@ static void softmax_batch(batch *b)
 static void log_softmax_batch(batch *b)
 {
     T log[LANES] = {0};
-    batch_sum(b, 0, NULL, NULL);
+    batch_sum(b, LEAVE_TOP, NULL, NULL);
     batch_log(b);
     for (size_t i = 0; i < b->n; i++)
         log[i] = (T)(b->log[i] + b->log_l[i] + undefined(b, i));
