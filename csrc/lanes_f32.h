@@ -5,14 +5,15 @@
    polynomial that is right to 2^-40, so that a mean of millions of rows is right to 1e-12; only a logsumexp near 0,
    where maximum and logarithm cancel, shows it, and is computed again as well as double allows. BIAS leaves room
    below for everything that is not 0 after division by the sum, subnormals included, when an exponential is stored as
-   float; HEADROOM is room above, so that a later, larger maximum seldom needs a new unit. */
+   float; HEADROOM is room above, so that a later, larger maximum seldom needs a new unit; not so much that the
+   factor 1/sum of a row of 2^24 equal terms, times 1/2^20 of a mean, could be subnormal and lose bits. */
 #ifndef SL_LANES_H
 #define SL_LANES_H
 
 #include "rowmath.h"
 #include "tile.h"
 
-enum { BIAS = 60, HEADROOM = 60, LEAST = -125 };
+enum { BIAS = 60, HEADROOM = 20, LEAST = -125 };
 #define FLOOR ((LEAST - BIAS) * ROW_LN2) /* lower arguments are raised to it: they are 0 beside any sum */
 
 typedef struct {

@@ -139,3 +139,10 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
     }
     fp_leave(state);
 }
+
+void FN(cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments)
+{
+    plan p = make_plan(s, x);
+    *together = p.batch;
+    *segments = p.segments;
+}
