@@ -137,8 +137,12 @@ ALWAYS_INLINE void sum_lanes_as(const sums *s, tile_rows rows, tile x, tile e, c
         T *q = mode & STORE ? e.p + c : NULL;
         for (size_t i = 0; i < x.full; lanes_fold(&a)) {
             size_t stop = min_size(x.full, i + FOLD);
-            for (; i < stop; i++, p += x.step, q = mode & STORE ? q + e.step : q)
+            for (; i < stop; i++, p += x.step, q = mode & STORE ? q + e.step : q) {
+                fetch_to_read(p);
+                if (mode & STORE)
+                    fetch_to_write(q);
                 lanes_step(&a, p, q, VL, mode);
+            }
         }
         if (x.part > c)
             lanes_step(&a, p, q, min_size(VL, x.part - c), mode);
