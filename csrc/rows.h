@@ -11,6 +11,8 @@ typedef struct {
     size_t n;
     rows_of x, out;                     /* out, optional: where exponentials stay until they are scaled */
     int skip[LANES];                    /* rows that batch_sum may leave out; its caller makes nothing of them */
+    size_t begin, end;                  /* the tiles walked: all, or those of a segment (long.h) */
+    size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     sums sums;
     double log[LANES], log_l[LANES];    /* log1p(S'/e^max): logsumexp is max + log */
     T exps[TILE], scratch[TILE];
@@ -25,7 +27,12 @@ static inline void batch_start(batch *b, const plan *p, const sl_array *x, const
     if (out->p == x->p) /* in place, logits are still wanted after their exponentials are known */
         b->out.direct = 0;
     memset(b->skip, 0, sizeof b->skip);
+    b->begin = b->stale = 0;
+    b->end = p->chunks;
 }
+
+/* Whether batch_sum leaves a row out. */
+static inline int skips(const batch *b, size_t row) { return !b->plan->across && b->skip[row]; }
 
 /* Tiles are visited row by row along, and all rows at once across. */
 static inline size_t batch_tile_rows(const batch *b) { return b->plan->across ? 1 : b->n; }
@@ -73,13 +80,14 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     sums_start(&b->sums, p->across, p->shape->cols);
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
         tile_rows rows = rows_of_tile(b, row);
-        for (size_t chunk = 0; chunk < (!p->across && b->skip[row] ? 0 : p->chunks); chunk++) {
+        if (skips(b, row))
+            continue;
+        if (b->begin) /* the unit that the first segment starts with, too */
+            sums_meet_tile(&b->sums, rows, 1, read_x(b, row, 0), m);
+        for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile x = read_x(b, row, chunk), e = store ? kept_tile(b, row, chunk) : (tile){0};
-            if (sums_meet_tile(&b->sums, rows, chunk == 0, x, m) && store && b->out.direct) {
-                for (size_t before = 0; before < chunk; before++)
-                    store_exps(b, row, before, kept_tile(b, row, before));
-                x = read_x(b, row, chunk);
-            }
+            if (sums_meet_tile(&b->sums, rows, chunk == 0, x, m) && store)
+                b->stale = chunk;
             if (visit)
                 visit(context, b, row, chunk, x, m);
             sums_add_tile(&b->sums, rows, x, e, m, mode);
@@ -155,7 +163,7 @@ static inline double logsumexp_of(const batch *b, size_t i)
 static tile exps_tile(batch *b, size_t row, size_t chunk)
 {
     tile e = kept_tile(b, row, chunk);
-    if (!b->out.direct && b->plan->chunks > 1)
+    if (chunk < b->stale || (!b->out.direct && b->plan->chunks > 1))
         store_exps(b, row, chunk, e);
     return e;
 }
@@ -223,7 +231,7 @@ static inline void put_softmax(batch *b)
         one[i] = 1;
     batch_factors(b, one, &f);
     for (size_t row = 0; row < batch_tile_rows(b); row++)
-        for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
+        for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk);
             tile_scale(e, b->plan->across, rows_of_tile(b, row), f.high, f.low);
             tile_write(b->plan, &b->out, row, b->n, chunk, e);

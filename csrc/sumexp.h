@@ -139,8 +139,12 @@ ALWAYS_INLINE void sum_lanes_as(const sums *s, tile_rows rows, tile x, tile e, c
         T *q = mode & STORE ? e.p + c : NULL;
         size_t i = 0;
         for (; i + FOLD <= x.full; i += FOLD, lanes_fold(&a))
-            for (int j = 0; j < FOLD; j++, p += x.step, q = mode & STORE ? q + e.step : q)
+            for (int j = 0; j < FOLD; j++, p += x.step, q = mode & STORE ? q + e.step : q) {
+                fetch_to_read(p);
+                if (mode & STORE)
+                    fetch_to_write(q);
                 lanes_step(&a, p, q, VL, mode);
+            }
         for (; i < x.full; i++, p += x.step, q = mode & STORE ? q + e.step : q)
             lanes_step(&a, p, q, VL, mode);
         if (x.part > c)
@@ -173,20 +177,24 @@ static inline void add_to_rest(sums *s, size_t l, double high, double low)
     s->rest_l[l] += lost + low;
 }
 
+/* The sums of row l in the unit of a maximum m, which is not smaller than that of the old one. */
+static void renew_unit(sums *s, size_t l, T m)
+{
+    units old = s->unit;
+    s->limit[l] = set_unit(&s->unit, l, m, s->cols);
+    double root = unit_ratio_root(&old, &s->unit, l);
+    s->rest[l] = s->rest[l] * root * root;
+    s->rest_l[l] = s->rest_l[l] * root * root;
+    s->top[l] = s->top[l] * root * root;
+    s->top_l[l] = s->top_l[l] * root * root;
+}
+
 /* New units where a row's maximum m left the old one. */
 static __attribute__((noinline)) void renew_units(sums *s, tile_rows rows, const T *m)
 {
-    units old = s->unit;
-    for (size_t l = rows.first; l < rows.first + rows.n; l++) {
-        if (!(m[l] > s->limit[l]))
-            continue;
-        s->limit[l] = set_unit(&s->unit, l, m[l], s->cols);
-        double root = unit_ratio_root(&old, &s->unit, l);
-        s->rest[l] = s->rest[l] * root * root;
-        s->rest_l[l] = s->rest_l[l] * root * root;
-        s->top[l] = s->top[l] * root * root;
-        s->top_l[l] = s->top_l[l] * root * root;
-    }
+    for (size_t l = rows.first; l < rows.first + rows.n; l++)
+        if (m[l] > s->limit[l])
+            renew_unit(s, l, m[l]);
 }
 
 /* The maxima m of a tile's rows. Where one exceeds its row's limit, units change, and what was stored in the old ones
@@ -233,6 +241,35 @@ static void sums_add_tile(sums *s, tile_rows rows, tile x, tile e, const T *m, i
             s->top_l[l] = fresh ? low[l] : s->top_l[l];
         }
         s->max[l] = m[l] > s->max[l] ? m[l] : s->max[l];
+    }
+}
+
+/* Whether exponentials in the unit of one are in that of the other. */
+static inline int share_units(const sums *s, const sums *t, tile_rows rows)
+{
+    int same = 1;
+    for (size_t l = rows.first; l < rows.first + rows.n; l++)
+        same &= unit_ratio_root(&s->unit, &t->unit, l) == 1;
+    return same;
+}
+
+/* Adds the sums of other tiles of the same rows; the smaller of two maxima joins the others, and where they are the
+   same one of them does. */
+static void sums_join(sums *s, tile_rows rows, sums part)
+{
+    if (!share_units(s, &part, rows))
+        for (size_t l = rows.first; l < rows.first + rows.n; l++) {
+            T m = part.max[l] > s->max[l] ? part.max[l] : s->max[l];
+            renew_unit(s, l, m);
+            renew_unit(&part, l, m);
+        }
+    for (size_t l = rows.first; l < rows.first + rows.n; l++) {
+        int fresh = part.max[l] > s->max[l];
+        add_to_rest(s, l, part.rest[l], part.rest_l[l]);
+        add_to_rest(s, l, fresh ? s->top[l] : part.top[l], fresh ? s->top_l[l] : part.top_l[l]);
+        s->top[l] = fresh ? part.top[l] : s->top[l];
+        s->top_l[l] = fresh ? part.top_l[l] : s->top_l[l];
+        s->max[l] = fresh ? part.max[l] : s->max[l];
     }
 }
 

@@ -14,7 +14,7 @@
    cross_entropy_and_grad.soft f32 <= 3.00 (1.679, 255 classes), f64 <= 4.00 (2.550, 7 classes)
    cross_entropy.mixed        f32 <= 3.00 (1.349, 6 classes), f64 <= 4.00 (2.395, 4 classes)
    cross_entropy_and_grad.mixed f32 <= 3.00 (2.172, 3 classes), f64 <= 4.00 (3.338, 255 classes) */
-#include "rows.h"
+#include "long.h"
 #include "targets.h"
 
 typedef struct {
@@ -26,8 +26,7 @@ typedef struct {
     double kept[LANES];                       /* 1, or 0 where the target is ignored or the row absent */
     double x_target[LANES], on_target[LANES]; /* x and A at the target */
     double sample[LANES];                     /* sample_weight */
-    T reference[LANES];                       /* the largest logit of the tiles so far */
-    sl_sum gap[LANES], mass[LANES];           /* sum of q_j (reference - x_j), sum of q_j */
+    labels labels;
     double weight[LANES], excess[LANES];      /* W, 2 z lse */
     double scale[LANES];                      /* what the gradient is multiplied by */
     double below_top[LANES];                  /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
@@ -141,29 +140,52 @@ static void tile_labels(const work *k, const label_tile *t, tile x, tile_rows ro
     }
 }
 
-/* Adds a tile's labels to its rows. The reference is a row's maximum so far, so that all terms have one sign. */
+static inline void raise_reference(labels *s, size_t i, T reference)
+{
+    if (!(reference > s->reference[i]))
+        return;
+    sl_sum_add(&s->gap[i], ((double)reference - (double)s->reference[i]) * sl_sum_value(&s->mass[i]));
+    s->reference[i] = reference;
+}
+
+/* Adds a tile's labels to its rows. */
 static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m)
 {
     work *k = context;
     tile_rows rows = rows_of_tile(b, row);
+    labels *s = &k->labels;
     label_totals t;
-    label_tile labels = labels_of(k, b, row, chunk);
+    label_tile own = labels_of(k, b, row, chunk);
     for (size_t i = rows.first; i < rows.first + rows.n; i++) {
         T largest = isfinite(m[i]) ? m[i] : 0;
-        if (chunk == 0) {
-            k->gap[i] = k->mass[i] = (sl_sum){0};
-            k->reference[i] = largest;
-        } else if (largest > k->reference[i]) {
-            sl_sum_add(&k->gap[i], ((double)largest - (double)k->reference[i]) * sl_sum_value(&k->mass[i]));
-            k->reference[i] = largest;
+        if (chunk == b->begin) {
+            s->gap[i] = s->mass[i] = (sl_sum){0};
+            s->reference[i] = largest;
         }
+        raise_reference(s, i, largest);
     }
-    tile_labels(k, &labels, x, rows, k->reference, &t);
+    tile_labels(k, &own, x, rows, s->reference, &t);
     for (size_t l = 0; l < rows.lanes; l++) {
-        size_t i = labels.across ? l : row;
-        sl_sum_add(&k->gap[i], t.gap[l]);
-        sl_sum_add(&k->mass[i], t.mass[l]);
-        sl_sum_add(&k->mass[i], t.mass_l[l]);
+        size_t i = own.across ? l : row;
+        sl_sum_add(&s->gap[i], t.gap[l]);
+        sl_sum_add(&s->mass[i], t.mass[l]);
+        sl_sum_add(&s->mass[i], t.mass_l[l]);
+    }
+}
+
+static void join_labels(work *k, const batch *b, const sl_part *part)
+{
+    segment *all = part->sums;
+    labels *s = &k->labels;
+    *s = all[0].labels;
+    for (size_t j = 1; j < b->plan->segments && !skips(b, 0); j++) {
+        labels *t = &all[j].labels;
+        for (size_t i = 0; i < b->n; i++) {
+            raise_reference(s, i, t->reference[i]);
+            raise_reference(t, i, s->reference[i]);
+            sl_sum_join(&s->gap[i], &t->gap[i]);
+            sl_sum_join(&s->mass[i], &t->mass[i]);
+        }
     }
 }
 
@@ -171,9 +193,10 @@ static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x
 static void add_dense_losses(work *k, const batch *b, double *loss)
 {
     for (size_t i = 0; i < b->n; i++) {
-        double mass = sl_sum_value(&k->mass[i]), above = (double)b->sums.max[i] - (double)k->reference[i];
+        double mass = sl_sum_value(&k->labels.mass[i]);
+        double above = (double)b->sums.max[i] - (double)k->labels.reference[i];
         k->weight[i] += mass;
-        loss[i] += sl_sum_value(&k->gap[i]) + (mass != 0 ? mass * (above + b->log[i] + b->log_l[i]) : 0);
+        loss[i] += sl_sum_value(&k->labels.gap[i]) + (mass != 0 ? mass * (above + b->log[i] + b->log_l[i]) : 0);
     }
 }
 
@@ -188,9 +211,10 @@ static void add_squares(work *k, const batch *b, double *loss)
 }
 
 /* Losses and what gradients are made of, in float64. Rows that are ignored get zeros whatever is in them. */
-static void finish_rows(work *restrict k, const batch *restrict b, double *restrict loss)
+static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss)
 {
     const sums *s = &b->sums;
+    batch_log(b);
     for (size_t g = 0; g < b->n; g += GROUP)
         for (size_t i = g; i < g + GROUP; i++) {
             double x = k->x_target[i], max = (double)s->max[i], gap = max - x, lost = 0;
@@ -208,9 +232,17 @@ static void finish_rows(work *restrict k, const batch *restrict b, double *restr
     const double least = DTYPE == 32 ? 0x1p-126 : 0x1p-1022;
     for (size_t g = 0; g < b->n; g += GROUP)
         for (size_t i = g; i < g + GROUP; i++) {
-            double x = k->sample[i] * loss[i] + undefined(b, i), rounded = (double)(T)x, sum, lost;
+            double x = k->sample[i] * loss[i] + undefined(b, i), rounded = (double)(T)x;
             x = fabs(x) < least ? rounded : x; /* what is no number of T is no loss: the sum agrees with its terms */
             loss[i] = k->kept[i] != 0 ? number_or_nan(x) : 0;
+        }
+}
+
+static void add_to_total(work *restrict k, const batch *restrict b, const double *restrict loss)
+{
+    for (size_t g = 0; g < b->n; g += GROUP)
+        for (size_t i = g; i < g + GROUP; i++) {
+            double sum, lost;
             two_sum(k->total[i - g], loss[i], &sum, &lost);
             k->total[i - g] = sum;
             k->total_l[i - g] += finite_or_0(lost);
@@ -273,7 +305,7 @@ static void find_target_values(const work *restrict k, const batch *restrict b, 
         double most = k->x_target[i] == (double)b->sums.max[i] && has_most(b, i);
         double others = 0; /* W - q */
         if (k->dense && i < b->n)
-            others = sl_sum_value(&k->mass[i]) - (double)k->smooth * class_weight(k, k->target[i]);
+            others = sl_sum_value(&k->labels.mass[i]) - (double)k->smooth * class_weight(k, k->target[i]);
         t->times[i] = 1 - most;
         t->plus[i] = number_or_nan(k->scale[i] * (most != 0 ? others + k->below_top[i] : -k->on_target[i]));
     }
@@ -323,7 +355,7 @@ static void put_gradient(work *k, batch *b)
     if (k->dense)
         find_dense_factors(k, b, &d);
     for (size_t row = 0; row < batch_tile_rows(b); row++)
-        for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
+        for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk);
             if (k->dense)
                 dense_tile(k, b, &f, &d, row, chunk, e);
@@ -335,21 +367,86 @@ static void put_gradient(work *k, batch *b)
         }
 }
 
-static void cross_entropy_batch(work *k, const sl_cross_entropy *a, batch *b, size_t first)
+static void sum(work *k, batch *b)
 {
-    double loss[LANES], lse[LANES];
-    k->soft = rows_at(b->plan, &a->soft, first, b->n);
-    read_targets(k, b, first);
-    batch_sum(b, a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, k);
-    batch_log(b);
-    finish_rows(k, b, loss);
+    batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, k);
+}
+
+static void put_rows(work *k, batch *b, size_t first, const double *loss)
+{
+    const sl_cross_entropy *a = k->a;
+    double lse[LANES];
+    add_to_total(k, b, loss);
     put_row_values(b, &a->loss, first, loss);
     if (a->lse.p) {
         batch_logsumexp(b, lse);
         put_row_values(b, &a->lse, first, lse);
     }
-    if (a->grad.p)
+}
+
+static void cross_entropy_step(void *context, batch *b, size_t first, const sl_part *part)
+{
+    work *k = context;
+    segment *whole = whole_rows(b, part);
+    double loss[LANES];
+    read_targets(k, b, first);
+    switch (part->step) {
+    case SL_SUM:
+        batch_cut(b, part);
+        sum(k, b);
+        keep_sums(b, part);
+        this_segment(part)->labels = k->labels;
+        break;
+    case SL_ROWS:
+        join_sums(b, part);
+        if (k->dense)
+            join_labels(k, b, part);
+        whole->labels = k->labels;
+        memcpy(whole->x_target, k->x_target, sizeof k->x_target);
+        finish_rows(k, b, loss);
+        put_rows(k, b, first, loss);
+        break;
+    case SL_OUTPUT:
+        take_sums(b, part);
+        k->labels = whole->labels;
+        memcpy(k->x_target, whole->x_target, sizeof k->x_target);
+        finish_rows(k, b, loss);
         put_gradient(k, b);
+    }
+}
+
+static void cross_entropy_batch(work *k, batch *b, size_t first)
+{
+    double loss[LANES];
+    k->soft = rows_at(b->plan, &k->a->soft, first, b->n);
+    if (b->plan->segments > 1) {
+        long_rows(k, b, first, k->a->grad.p != NULL, cross_entropy_step);
+        return;
+    }
+    read_targets(k, b, first);
+    sum(k, b);
+    finish_rows(k, b, loss);
+    put_rows(k, b, first, loss);
+    if (k->a->grad.p)
+        put_gradient(k, b);
+}
+
+static void start(work *k, const sl_cross_entropy *a)
+{
+    k->a = a;
+    k->keep = (T)(1 - a->label_smoothing);
+    k->smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0;
+    k->dense = !a->target.p || a->label_smoothing != 0;
+    memset(k->total, 0, sizeof k->total);
+    memset(k->total_l, 0, sizeof k->total_l);
+}
+
+static void add_total(const work *k, sl_sum *total)
+{
+    for (int i = 0; i < GROUP; i++) {
+        sl_sum_add(total, k->total[i]);
+        sl_sum_add(total, k->total_l[i]);
+    }
 }
 
 void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
@@ -358,19 +455,26 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_s
     plan p = make_plan(a->shape, &a->logits);
     batch b;
     work k;
-    k.a = a;
-    k.keep = (T)(1 - a->label_smoothing);
-    k.smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0;
-    k.dense = !a->target.p || a->label_smoothing != 0;
-    memset(k.total, 0, sizeof k.total);
-    memset(k.total_l, 0, sizeof k.total_l);
+    start(&k, a);
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->logits, &a->grad, first, min_size(p.batch, end - first));
-        cross_entropy_batch(&k, a, &b, first);
+        cross_entropy_batch(&k, &b, first);
     }
-    for (int i = 0; i < GROUP; i++) {
-        sl_sum_add(total, k.total[i]);
-        sl_sum_add(total, k.total_l[i]);
-    }
+    add_total(&k, total);
+    fp_leave(state);
+}
+
+void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part, sl_sum *total)
+{
+    fp_state state = fp_enter();
+    plan p = make_plan(a->shape, &a->logits);
+    batch b;
+    work k;
+    start(&k, a);
+    batch_start(&b, &p, &a->logits, &a->grad, begin, end - begin);
+    k.soft = rows_at(&p, &a->soft, begin, b.n);
+    cross_entropy_step(&k, &b, begin, part);
+    if (part->step == SL_ROWS)
+        add_total(&k, total);
     fp_leave(state);
 }
