@@ -1,6 +1,6 @@
 /* The sum of exponentials of rows, tile by tile, reading each logit from memory once.
 
-   A row's exponentials are kept in its unit (lanes_f32.h, lanes_f64.h), which is chosen by the maximum of its first
+   A row's exponentials are kept in its unit (lanes.h), which is chosen by the maximum of its first
    tile and renewed in the rare case that a later maximum outgrows it. One element that is the row's maximum is left
    out of the sum: with S' the sum of the others and e_m its exponential, logsumexp = max + log1p(S'/e_m), which is
    right to the last bit also where S' is far below an ULP of e_m. */
@@ -15,11 +15,7 @@ enum {
     LEAVE_TOP = 2  /* leave out those of the maximum, and count these */
 };
 
-#if DTYPE == 32
-#include "lanes_f32.h"
-#else
-#include "lanes_f64.h"
-#endif
+#include "lanes.h"
 
 /* Of up to LANES rows. Across, row and lane are the same; along, all lanes belong to one row. */
 typedef struct {
@@ -57,24 +53,44 @@ ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
 /* v (f + f_l). float32 does without f_l: that is one more rounding, and 3 ULP are allowed. */
 ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return DTYPE == 32 ? vf_mul(v, f) : vf_fma(v, f, vf_mul(v, f_l)); }
 
-/* Multiplies a tile by factor + factor_l of its row. What would become less than half the least subnormal is 0 from the
-   start, since tiny products take a hundred cycles each; factor 0 gives 0 whatever the tile holds. */
+/* The same where some products are below the least normal number, or of a factor 0, which gives 0 whatever v is. A
+   multiplication with a subnormal result takes a hundred cycles; w = |v f| / LEAST_SUBNORMAL is a normal number, and w +
+   WHOLE has in its last bits w rounded to a whole number, which are the bits of that subnormal. */
+#if DTYPE == 32
+#define LEAST_NORMAL_T FLT_MIN
+#define WHOLE 0x1p23f
+#define LESS_WHOLE -0x1p-21f /* its bits are those of WHOLE, negated as an integer */
+#define UP_1 0x1p64f         /* UP_1 UP_2 = 1/LEAST_SUBNORMAL */
+#define UP_2 0x1p85f
+#else
+#define LEAST_NORMAL_T DBL_MIN
+#define WHOLE 0x1p52
+#define LESS_WHOLE -0x1p-50
+#define UP_1 0x1p537
+#define UP_2 0x1p537
+#endif
+ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vm small)
+{
+    vf zero = vf_set(0), up = vf_min(vf_set(MAX_T), vf_mul(vf_abs(f), vf_set(UP_2)));
+    vf w = vf_mul(vf_mul(vf_keep(small, v), vf_set(UP_1)), up);
+    vf tiny = vf_add_bits(vf_add(w, vf_set(WHOLE)), vf_set(LESS_WHOLE), 0);
+    tiny = vf_select(vf_lt(f, zero), vf_minus_abs(tiny), tiny);
+    vf y = vf_select(small, tiny, times_factor(vf_drop(small, v), f, f_l)), either = vf_add(v, f);
+    return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));
+}
+
+/* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row. */
 static inline void tile_scale(tile t, int across, tile_rows rows, const T *factor, const T *factor_l)
 {
     for (size_t c = 0; c < rows.lanes; c += VL) {
-        vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c), zero = vf_set(0);
-        vf negligible = vf_div(vf_select(vf_eq(f, zero), vf_set((T)NAN), vf_set(LEAST_SUBNORMAL / 4)), vf_abs(f));
+        vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c);
+        vf limit = vf_div(vf_set(LEAST_NORMAL_T), vf_abs(f));
         T *p = t.p + c;
-        for (size_t i = 0; i < t.full; i++, p += t.step) {
-            vf v = vf_load(p);
-            v = vf_keep(vf_lt(negligible, v), v);
-            vf_store(p, times_factor(v, f, f_l));
-        }
-        if (t.part > c) {
-            size_t n = t.part - c;
-            vf v = vf_load_n(p, n, zero);
-            v = vf_keep(vf_lt(negligible, v), v);
-            vf_store_n(p, times_factor(v, f, f_l), n);
+        for (size_t i = 0; i < t.full + (t.part > c); i++, p += t.step) {
+            size_t n = i < t.full ? VL : min_size(VL, t.part - c);
+            vf v = vf_load_n(p, n, limit);
+            vm small = vf_not_ge(v, limit);
+            vf_store_n(p, vm_any(small) ? times_factor_small(v, f, f_l, small) : times_factor(v, f, f_l), n);
         }
     }
 }

@@ -14,6 +14,7 @@
    cross_entropy_and_grad.soft f32 <= 3.00 (1.679, 255 classes), f64 <= 4.00 (2.550, 7 classes)
    cross_entropy.mixed        f32 <= 3.00 (1.349, 6 classes), f64 <= 4.00 (2.395, 4 classes)
    cross_entropy_and_grad.mixed f32 <= 3.00 (2.172, 3 classes), f64 <= 4.00 (3.338, 255 classes) */
+#include "labels.h"
 #include "long.h"
 #include "targets.h"
 

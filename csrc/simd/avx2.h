@@ -40,6 +40,7 @@ typedef vf vm;
 #define vf_lt(a, b) OP(cmp)(a, b, _CMP_LT_OQ)
 #define vf_eq(a, b) OP(cmp)(a, b, _CMP_EQ_OQ)
 #define vf_ne(a, b) OP(cmp)(a, b, _CMP_NEQ_UQ)
+#define vf_not_ge(a, b) OP(cmp)(a, b, _CMP_NGE_UQ)
 #define vf_select(m, a, b) OP(blendv)(b, a, m)
 #define vf_keep(m, a) OP(and)(m, a)    /* a where m, else 0 */
 #define vf_drop(m, a) OP(andnot)(m, a) /* 0 where m, else a */
@@ -52,6 +53,36 @@ static inline vf vf_pow2(vf t)
 {
     return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
 }
+
+/* 64 bytes of T, looked up by the low bits of t */
+typedef struct {
+    __m256i low, high; /* the first and last 8 floats; the low and high halves of 8 doubles */
+} vf_table;
+
+static inline vf_table vf_table_load(const T *p)
+{
+    __m256 a = _mm256_loadu_ps((const float *)p), b = _mm256_loadu_ps((const float *)p + 8);
+#if DTYPE == 64
+    __m256 low = _mm256_shuffle_ps(a, b, 0x88), high = _mm256_shuffle_ps(a, b, 0xdd);
+    a = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(low), 0xd8));
+    b = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(high), 0xd8));
+#endif
+    return (vf_table){_mm256_castps_si256(a), _mm256_castps_si256(b)};
+}
+
+static inline vf vf_lookup(vf_table table, vf t)
+{
+    __m256i i = VF_BITS(t);
+    __m256i low = _mm256_permutevar8x32_epi32(table.low, i), high = _mm256_permutevar8x32_epi32(table.high, i);
+#if DTYPE == 32
+    return OP(blendv)(VF_FROM_BITS(low), VF_FROM_BITS(high), VF_FROM_BITS(_mm256_slli_epi32(i, 28)));
+#else
+    return VF_FROM_BITS(_mm256_blend_epi32(low, _mm256_slli_epi64(high, 32), 0xaa));
+#endif
+}
+
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)
@@ -119,22 +150,6 @@ enum { VD = 4 };
 #define vd_low(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
 #define vd_high(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))
 
-/* 16 numbers, looked up by the low bits of t */
-typedef struct {
-    vf low, high;
-} vf_table;
-
-static inline vf_table vf_table_load(const float *p) { return (vf_table){vf_load(p), vf_load(p + 8)}; }
-
-static inline vf vf_lookup(vf_table table, vf t)
-{
-    __m256i i = VF_BITS(t);
-    vf low = _mm256_permutevar8x32_ps(table.low, i), high = _mm256_permutevar8x32_ps(table.high, i);
-    return OP(blendv)(low, high, VF_FROM_BITS(OPI(slli)(i, 28)));
-}
-
-/* a with the bits of t, shifted left by n, added to its own */
-#define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 #endif
 
 #include "x86_fpstate.h"

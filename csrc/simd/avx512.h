@@ -40,6 +40,7 @@ typedef __mmask8 vm;
 #define vf_lt(a, b) OPM(cmp)(a, b, _CMP_LT_OQ)
 #define vf_eq(a, b) OPM(cmp)(a, b, _CMP_EQ_OQ)
 #define vf_ne(a, b) OPM(cmp)(a, b, _CMP_NEQ_UQ)
+#define vf_not_ge(a, b) OPM(cmp)(a, b, _CMP_NGE_UQ)
 #define vf_select(m, a, b) OP(mask_blend)(m, b, a)
 #define vf_keep(m, a) OP(maskz_mov)(m, a)            /* a where m, else 0 */
 #define vf_drop(m, a) OP(maskz_mov)((vm) ~(m), a) /* 0 where m, else a */
@@ -52,6 +53,14 @@ static inline vf vf_pow2(vf t)
 {
     return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
 }
+
+/* 64 bytes of T, looked up by the low bits of t */
+typedef vf vf_table;
+#define vf_table_load vf_load
+#define vf_lookup(table, t) OP(permutexvar)(VF_BITS(t), table)
+
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)
@@ -117,13 +126,6 @@ enum { VD = 8 };
 #define vd_low(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))
 #define vd_high(a) _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))
 
-/* 16 numbers, looked up by the low bits of t */
-typedef vf vf_table;
-#define vf_table_load vf_load
-#define vf_lookup(table, t) OP(permutexvar)(VF_BITS(t), table)
-
-/* a with the bits of t, shifted left by n, added to its own */
-#define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 #endif
 
 #include "x86_fpstate.h"

@@ -38,6 +38,8 @@ typedef uint64x2_t vm;
 #define vf_minus_abs(a) OP(vneg)(OP(vabs)(a))
 #define vf_lt OP(vclt)
 #define vf_eq OP(vceq)
+#define vf_ne(a, b) ((vm)vmvnq_u8((uint8x16_t)vf_eq(a, b)))
+#define vf_not_ge(a, b) ((vm)vmvnq_u8((uint8x16_t)OP(vcge)(a, b)))
 #define vf_select OP(vbsl)
 #define vf_keep(m, a) VF_FROM_BITS(OPU(vand)(m, VF_BITS(a))) /* a where m, else 0 */
 #define vf_drop(m, a) VF_FROM_BITS(OPU(vbic)(VF_BITS(a), m)) /* 0 where m, else a */
@@ -59,6 +61,33 @@ static inline vf vf_pow2(vf t)
 {
     return VF_FROM_BITS(OPU(vadd)(OPN(vshl)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
 }
+
+/* 64 bytes of T, looked up by the low bits of t */
+typedef uint8x16x4_t vf_table;
+
+static inline vf_table vf_table_load(const T *p)
+{
+    vf_table table;
+    memcpy(&table, p, sizeof table);
+    return table;
+}
+
+/* For a lane with index j, the sizeof(T) bytes from j sizeof(T): its lowest byte is spread over the lane. */
+static inline vf vf_lookup(vf_table table, vf t)
+{
+#if DTYPE == 32
+    const uint8x16_t lane = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
+    const uint8x16_t byte = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
+#else
+    const uint8x16_t lane = {0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 8, 8, 8, 8};
+    const uint8x16_t byte = {0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7};
+#endif
+    uint8x16_t j = vandq_u8(vqtbl1q_u8((uint8x16_t)VF_BITS(t), lane), vdupq_n_u8(64 / sizeof(T) - 1));
+    return (vf)vqtbl4q_u8(table, vmlaq_u8(byte, j, vdupq_n_u8(sizeof(T))));
+}
+
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) VF_FROM_BITS(OPU(vadd)(VF_BITS(a), OPN(vshl)(VF_BITS(t), n)))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)
@@ -113,29 +142,6 @@ enum { VD = 2 };
 #define vd_fma(a, b, c) vfmaq_f64(c, a, b)
 #define vd_low(a) vcvt_f64_f32(vget_low_f32(a))
 #define vd_high vcvt_high_f64_f32
-
-#define vf_ne(a, b) vmvnq_u32(vf_eq(a, b))
-
-/* 16 numbers, looked up by the low bits of t */
-typedef uint8x16x4_t vf_table;
-
-static inline vf_table vf_table_load(const float *p)
-{
-    vf_table table;
-    memcpy(&table, p, sizeof table);
-    return table;
-}
-
-/* bytes 4j to 4j + 3 of the table for the lane with index j */
-static inline vf vf_lookup(vf_table table, vf t)
-{
-    uint32x4_t j = vandq_u32(vreinterpretq_u32_f32(t), vdupq_n_u32(15));
-    uint32x4_t byte = vmlaq_u32(vdupq_n_u32(0x03020100), j, vdupq_n_u32(0x04040404));
-    return vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(byte)));
-}
-
-/* a with the bits of t, shifted left by n, added to its own */
-#define vf_add_bits(a, t, n) VF_FROM_BITS(vaddq_u32(VF_BITS(a), vshlq_n_u32(VF_BITS(t), n)))
 #endif
 
 #include "fenv_fpstate.h"

@@ -36,6 +36,7 @@ static inline void vf_store(T *p, vf a) { memcpy(p, &a, sizeof a); }
 #define vf_lt(a, b) ((vm)((a) < (b)))
 #define vf_eq(a, b) ((vm)((a) == (b)))
 #define vf_ne(a, b) ((vm)((a) != (b)))
+#define vf_not_ge(a, b) (~(vm)((a) >= (b)))
 #define vf_keep(m, a) ((vf)((m) & (vm)(a)))  /* a where m, else 0 */
 #define vf_drop(m, a) ((vf)(~(m) & (vm)(a))) /* 0 where m, else a */
 #define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
@@ -56,6 +57,22 @@ static inline int vm_any(vm m)
 
 /* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
 static inline vf vf_pow2(vf t) { return (vf)(((vu)t << SIGNIFICAND_BITS) + (vu)vf_set(1)); }
+
+/* 64 bytes of T, looked up by the low bits of t */
+typedef const T *vf_table;
+#define vf_table_load(p) (p)
+
+static inline vf vf_lookup(vf_table table, vf t)
+{
+    vu j = (vu)t & (64 / sizeof(T) - 1);
+    vf a;
+    for (int i = 0; i < VL; i++)
+        a[i] = table[j[i]];
+    return a;
+}
+
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) ((vf)((vu)(a) + ((vu)(t) << (n))))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)
@@ -108,19 +125,6 @@ static inline void vd_store(double *p, vd a) { memcpy(p, &a, sizeof a); }
 #define vd_fma(a, b, c) ((a) * (b) + (c))
 #define vd_low(a) ((vd){(double)(a)[0], (double)(a)[1]})
 #define vd_high(a) ((vd){(double)(a)[2], (double)(a)[3]})
-
-/* 16 numbers, looked up by the low bits of t */
-typedef const T *vf_table;
-#define vf_table_load(p) (p)
-
-static inline vf vf_lookup(vf_table table, vf t)
-{
-    vu i = (vu)t & 15;
-    return (vf){table[i[0]], table[i[1]], table[i[2]], table[i[3]]};
-}
-
-/* a with the bits of t, shifted left by n, added to its own */
-#define vf_add_bits(a, t, n) ((vf)((vu)(a) + ((vu)(t) << (n))))
 #endif
 
 #include "fenv_fpstate.h"

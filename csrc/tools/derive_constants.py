@@ -3,7 +3,7 @@
     python csrc/tools/derive_constants.py            print the header
     python csrc/tools/derive_constants.py --check    compare it with the one in the tree (exit status 1 if it differs)
 
-Needs mpmath only. A polynomial is fitted at Chebyshev nodes in 60 digits (within a small factor of minimax) and rounded
+Needs mpmath and numpy. A polynomial is fitted at Chebyshev nodes in 60 digits (within a small factor of minimax) and rounded
 coefficient by coefficient, lowest first: the later ones are refitted to what the rounding of the earlier left.
 The error printed beside each is measured after rounding, in exact arithmetic.
 """
@@ -13,6 +13,7 @@ import pathlib
 import struct
 import sys
 
+import numpy as np
 from mpmath import mp, mpf
 
 mp.dps = 60
@@ -74,8 +75,8 @@ def define(name, x, bits):
     return f"#define {name} {c_number(x, bits)} /* {mp.nstr(x, 8)} */"
 
 
-def numbers(values):
-    return ", ".join(c_number(x, 24) for x in values)
+def numbers(values, bits):
+    return ", ".join(c_number(x, bits) for x in values)
 
 
 def polynomial(name, meaning, f, low, high, degree, bits, weight):
@@ -131,19 +132,55 @@ def dtype_constants(dtype):
     )
 
 
-def part_constants():
-    """Powers of 2 between whole ones, for float32 rows (lanes_f32.h)."""
-    bits, parts, shift = 24, 16, 19
+def less_bits(x, shift, formats):
+    """The float whose bits are those of x less `shift`."""
+    real, integer = formats
+    return mpf(struct.unpack(real, struct.pack(integer, struct.unpack(integer, struct.pack(real, float(x)))[0] - shift))[0])
+
+
+def common_factor(powers, bits, tolerance):
+    """The least number of `bits` bits from 1 up, times which all powers in [1, 2) are within `tolerance` ULP of one."""
+    unit, one = 2**64, mpf(2) ** (bits - 1)
+    steps = [int(mp.floor(mp.frac(p) * unit)) for p in powers]
+    starts = [int(mp.floor(mp.frac(p * one) * unit)) for p in powers]
+    near = np.uint64(int(tolerance * unit))
+    with np.errstate(over="ignore"):
+        for first in range(0, 2**40, 2**22):
+            i = np.arange(first, first + 2**22, dtype=np.uint64)
+            good = np.ones(len(i), bool)
+            for step, start in zip(steps, starts, strict=True):
+                good &= np.uint64(start) + i * np.uint64(step) + near <= np.uint64(2) * near
+            if good.any():
+                return 1 + int(i[np.argmax(good)]) / one
+
+
+def part_constants(dtype):
+    """Powers of 2 between whole ones, for rows (lanes.h)."""
+    bits = PRECISION[dtype]
+    parts, shift, formats = {32: (16, 19, ("<f", "<I")), 64: (8, 49, ("<d", "<Q"))}[dtype]
     powers = [mpf(2) ** (mpf(j) / parts) for j in range(parts)]
-    scales = [struct.unpack("<I", struct.pack("<f", float(p)))[0] - (j << shift) for j, p in enumerate(powers)]
-    lacking = [rounded(mp.log(p / rounded(p, bits)), bits) for p in powers]
-    return "\n".join(
-        [
-            "/* 2^(j/16) as the float32 whose bits have j << 19 taken away; the logarithm of what each lacks */",
-            f"#define PART_SCALES {numbers(mpf(struct.unpack('<f', struct.pack('<I', s))[0]) for s in scales)}",
-            f"#define PART_LACKING {numbers(lacking)}",
+    if dtype == 32:
+        factor, times = mpf(1), ""
+    else:
+        factor = common_factor(powers, bits, mpf(2) ** -4)
+        times = f" times {c_number(factor, bits)}"
+    scales = [less_bits(rounded(p * factor, bits), j << shift, formats) for j, p in enumerate(powers)]
+    lacking = [mp.log(p * factor / rounded(p * factor, bits)) for p in powers]
+    worst = mp.nstr(mp.log(max(map(abs, lacking)), 2), 4)
+    lines = [
+        f"/* 2^(j/{parts}){times} to 2^{worst}, as the number whose bits have j << {shift} taken away */",
+        f"#define PART_SCALES {numbers(scales, bits)}",
+    ]
+    if dtype == 32:
+        lines += [
+            "/* the logarithm of what each lacks */",
+            f"#define PART_LACKING {numbers((rounded(x, bits) for x in lacking), bits)}",
         ]
-    )
+    else:
+        half = mp.ln(2) / (2 * parts) * (1 + mpf(2) ** -6)
+        meaning = f"(exp(r) - 1 - r)/r^2, |r| <= ln(2)/{2 * parts}"
+        lines.append(polynomial("PART_EXP_REST", meaning, exp_rest, -half, half, 5, bits, lambda r: r**2))
+    return "\n".join(lines)
 
 
 def row_constants():
@@ -178,9 +215,10 @@ def header():
             "/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients: highest power first. */",
             "#if DTYPE == 32",
             dtype_constants(32),
-            part_constants(),
+            part_constants(32),
             "#else",
             dtype_constants(64),
+            part_constants(64),
             "#endif",
             "/* The last step of a row, in float64 for both dtypes (rowmath.h). */",
             row_constants(),
