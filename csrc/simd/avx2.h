@@ -51,6 +51,29 @@ static inline vf vf_pow2(vf t)
     return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
 }
 
+/* a 2^k, k as in vf_pow2; a is a power of two, the result normal */
+static inline vf vf_times_pow2(vf a, vf t)
+{
+    return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(a)));
+}
+
+/* the difference of the bits, as integers */
+#define vf_sub_bits(a, b) VF_FROM_BITS(OPI(sub)(VF_BITS(a), VF_BITS(b)))
+
+/* table[low 3 bits of t] */
+static inline vf vf_lookup8(const T *table, vf t)
+{
+#if DTYPE == 32
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), VF_BITS(t));
+#else
+    __m256i bits = VF_BITS(t), twice = _mm256_slli_epi32(_mm256_shuffle_epi32(bits, 0xa0), 1);
+    __m256i halves = _mm256_or_si256(twice, _mm256_set1_epi64x(1ll << 32));
+    __m256 low = _mm256_permutevar8x32_ps(_mm256_castpd_ps(_mm256_loadu_pd(table)), halves);
+    __m256 high = _mm256_permutevar8x32_ps(_mm256_castpd_ps(_mm256_loadu_pd(table + 4)), halves);
+    return vf_select(VF_FROM_BITS(_mm256_slli_epi64(bits, 61)), _mm256_castps_pd(high), _mm256_castps_pd(low));
+#endif
+}
+
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)
 {

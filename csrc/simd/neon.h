@@ -59,6 +59,24 @@ static inline vf vf_pow2(vf t)
     return VF_FROM_BITS(OPU(vadd)(OPN(vshl)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
 }
 
+/* a 2^k, k as in vf_pow2; a is a power of two, the result normal */
+static inline vf vf_times_pow2(vf a, vf t)
+{
+    return VF_FROM_BITS(OPU(vadd)(OPN(vshl)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(a)));
+}
+
+/* the difference of the bits, as integers */
+#define vf_sub_bits(a, b) VF_FROM_BITS(OPU(vsub)(VF_BITS(a), VF_BITS(b)))
+
+/* table[low 3 bits of t] */
+static inline vf vf_lookup8(const T *table, vf t)
+{
+    vf a = t;
+    for (int i = 0; i < VL; i++)
+        a[i] = table[VF_BITS(t)[i] & 7];
+    return a;
+}
+
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)
 {

@@ -55,6 +55,22 @@ static inline int vm_any(vm m)
 /* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
 static inline vf vf_pow2(vf t) { return (vf)(((vu)t << SIGNIFICAND_BITS) + (vu)vf_set(1)); }
 
+/* a 2^k, k as in vf_pow2; a is a power of two, the result normal */
+static inline vf vf_times_pow2(vf a, vf t) { return (vf)(((vu)t << SIGNIFICAND_BITS) + (vu)a); }
+
+/* the difference of the bits, as integers */
+static inline vf vf_sub_bits(vf a, vf b) { return (vf)((vu)a - (vu)b); }
+
+/* table[low 3 bits of t] */
+static inline vf vf_lookup8(const T *table, vf t)
+{
+    vu index = (vu)t & 7;
+    vf a;
+    for (int i = 0; i < VL; i++)
+        a[i] = table[index[i]];
+    return a;
+}
+
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)
 {
