@@ -8,8 +8,16 @@
 #define LN2_SPLIT_3 -0x1.05c6100000000p-29f /* -1.9046542e-9 */
 /* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/2: error 2^-28.17 */
 #define EXP_REST 0x1.6d514a0000000p-10f, 0x1.123d020000000p-7f, 0x1.5554e40000000p-5f, 0x1.55548c0000000p-3f, 0x1.0000000000000p-1f
-/* 2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3: error 2^-31.98 */
-#define ATANH_REST 0x1.f067560000000p-3f, 0x1.b7344e0000000p-3f, 0x1.2504bc0000000p-2f, 0x1.9996da0000000p-2f, 0x1.5555580000000p-1f
+#define SUBNORMAL 0x1.5d589e0000000p+6f /* 87.33654 */
+#define LOG_SCALE 0x1.a400000000000p+2f /* 6.5625 */
+/* r, close to 1/(1 + e) */
+#define LOG_RECIPROCALS 0x1.a578800000000p-1f, 0x1.762bc00000000p-1f, 0x1.5037600000000p-1f, 0x1.3267e00000000p-1f, 0x1.1818800000000p-1f, 0x1.062ae00000000p-1f, 0x1.0000000000000p+0f, 0x1.0000000000000p+0f
+/* -log(r): error 2^-31.57 */
+#define LOG_LOGS 0x1.8e7d000000000p-3f, 0x1.4123800000000p-2f, 0x1.aea9e00000000p-2f, 0x1.06de400000000p-1f, 0x1.34d5c00000000p-1f, 0x1.56b3e00000000p-1f, 0x0.0p+0f, 0x0.0p+0f
+/* (log1p(f) - f)/f^2, -0.0595 <= f <= 0.143: error 2^-27.44 */
+#define LOG1P_REST -0x1.1b2fa80000000p-3f, 0x1.980a320000000p-3f, -0x1.0024a00000000p-2f, 0x1.55566e0000000p-2f, -0x1.fffff40000000p-2f
+/* 1/(1 + f), -0.0595 <= f <= 0.143: error 2^-28.61 */
+#define RECIPROCAL 0x1.919a1e0000000p-1f, -0x1.fb4c400000000p-1f, 0x1.003bf20000000p+0f, -0x1.0003000000000p+0f, 0x1.ffffdc0000000p-1f
 /* 2^(j/16) to 2^-24.33, as the number whose bits have j << 19 taken away */
 #define PART_SCALES 0x1.0000000000000p+0f, 0x1.fb55860000000p-1f, 0x1.f72b840000000p-1f, 0x1.f387a60000000p-1f, 0x1.f06fe00000000p-1f, 0x1.edea640000000p-1f, 0x1.ebfdae0000000p-1f, 0x1.eab07e0000000p-1f, 0x1.ea09e60000000p-1f, 0x1.ea11480000000p-1f, 0x1.eace540000000p-1f, 0x1.ec49180000000p-1f, 0x1.ee89fa0000000p-1f, 0x1.f199be0000000p-1f, 0x1.f5818e0000000p-1f, 0x1.fa4afa0000000p-1f
 /* the logarithm of what each lacks */
@@ -23,8 +31,16 @@
 #define LN2_SPLIT_3 0x1.d9cc01f97b57ap-79 /* 3.0618407e-24 */
 /* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/2: error 2^-57.94 */
 #define EXP_REST 0x1.af6e9ed5c05d5p-26, 0x1.28b0efae6fca8p-22, 0x1.71ddee618dfa9p-19, 0x1.a01995c128549p-16, 0x1.a01a01b44afdfp-13, 0x1.6c16c186053dfp-10, 0x1.111111110e9efp-7, 0x1.555555554fe0bp-5, 0x1.555555555555cp-3, 0x1.000000000000cp-1
-/* 2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3: error 2^-58.34 */
-#define ATANH_REST 0x1.5c793826fa058p-3, 0x1.55ad18c1716aap-4, 0x1.efda2e963675ep-4, 0x1.10679371b2df3p-3, 0x1.3b1de1054a633p-3, 0x1.745cb3a1d3d9bp-3, 0x1.c71c742024665p-3, 0x1.2492492081d79p-2, 0x1.99999999a0933p-2, 0x1.5555555555534p-1
+#define SUBNORMAL 0x1.6232bdd7abcd2p+9 /* 708.39642 */
+#define LOG_SCALE 0x1.a400000000000p+2 /* 6.5625 */
+/* r, close to 1/(1 + e) */
+#define LOG_RECIPROCALS 0x1.a4fe27667f760p-1, 0x1.76a5a37230ed0p-1, 0x1.5087bde2741e0p-1, 0x1.317feea4530c0p-1, 0x1.1853c7f42e1f0p-1, 0x1.067ed822f6360p-1, 0x1.0000000000000p+0, 0x1.0000000000000p+0
+/* -log(r): error 2^-61.18 */
+#define LOG_LOGS 0x1.90cfd6a7e32c0p-3, 0x1.3fd62346a5750p-2, 0x1.adb53835674a0p-2, 0x1.086265c31c6e0p-1, 0x1.34696ea33a168p-1, 0x1.560ffd5971ee8p-1, 0x0.0p+0, 0x0.0p+0
+/* (log1p(f) - f)/f^2, -0.0605 <= f <= 0.143: error 2^-59.02 */
+#define LOG1P_REST 0x1.8deb491114ddbp-5, -0x1.427609293e387p-4, 0x1.7398c31576f8ap-4, -0x1.99ba475498f7ap-4, 0x1.c71fda3c23e77p-4, -0x1.fffffac108181p-4, 0x1.2492478727a66p-3, -0x1.5555554ebef68p-3, 0x1.9999999a2e558p-3, -0x1.0000000001790p-2, 0x1.55555555554c9p-2, -0x1.ffffffffffffep-2
+/* 1/(1 + f), -0.0605 <= f <= 0.143: error 2^-59.33 */
+#define RECIPROCAL -0x1.2cbe349b33918p-1, 0x1.da29e5e21a8f7p-1, -0x1.fddc6b13e99b8p-1, 0x1.001b5abdfa736p+0, -0x1.000411633cedap+0, 0x1.00000bb6ea297p+0, -0x1.fffff868b89d2p-1, 0x1.ffffffbea0549p-1, -0x1.000000015bd89p+0, 0x1.000000000f118p+0, -0x1.ffffffffffacap-1, 0x1.fffffffffffc4p-1
 /* 2^(j/8) times 0x1.0000000094d31p+0 to 2^-56.54, as the number whose bits have j << 49 taken away */
 #define PART_SCALES 0x1.0000000094d31p+0, 0x1.f72b83c877630p-1, 0x1.f06fe0a3cc6d0p-1, 0x1.ebfdad5423a2dp-1, 0x1.ea09e668c6350p-1, 0x1.eace54238f928p-1, 0x1.ee89f996a7859p-1, 0x1.f5818dd0cb3a7p-1
 /* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/16: error 2^-58.07 */

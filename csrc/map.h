@@ -5,62 +5,99 @@
 #include "strided.h"
 #include "vmath.h"
 
-/* Whether some |x| is beyond MODERATE. NaN is not: it passes through either way. */
-static inline int any_far(const T *x, size_t n)
+/* The most vectors computed side by side. A polynomial is one long chain of operations, each of which waits for the
+   last; the longer a function, the more vectors it takes to keep the machine busy. */
+enum { SIDE_BY_SIDE = 6 };
+
+/* Computes `vectors` vectors beginning at element i, of which x are loaded already, and which hold n elements in all.
+   `far`: some |x| may be beyond MODERATE. Where none is, results are the same either way. Outputs may be inputs: all
+   are loaded before one is stored. */
+typedef void group_step(const void *operands, size_t i, const vf *x, int vectors, size_t n, int far);
+
+/* NaN is not far: it passes through either way. */
+ALWAYS_INLINE int any_far(const vf *x, int vectors)
 {
-    vf largest = vf_set(0);
-    size_t i = 0;
-    for (; i + VL <= n; i += VL)
-        largest = vf_max(vf_abs(vf_load(x + i)), largest);
-    if (i < n)
-        largest = vf_max(vf_abs(vf_load_n(x + i, n - i, vf_set(0))), largest);
-    return vm_any(vf_lt(vf_set(MODERATE), largest));
+    vf lowest = vf_minus_abs(x[0]);
+    UNROLL for (int j = 1; j < vectors; j++)
+        lowest = vf_min(vf_minus_abs(x[j]), lowest);
+    return vm_any(vf_lt(lowest, vf_set(-MODERATE)));
 }
 
-/* Computes up to VL elements of one input and two outputs, either of which may be absent (NULL). `far`: some |x| may be
-   beyond MODERATE. */
-typedef void map_step(const T *x, T *y, T *z, size_t n, int far);
-
-ALWAYS_INLINE void map_near_or_far(map_step *step, const T *x, T *y, T *z, size_t n, int far)
+ALWAYS_INLINE int load_group(const T *x, vf *v, int vectors)
 {
-    size_t i = 0;
-    for (; i + VL <= n; i += VL)
-        step(x + i, y ? y + i : NULL, z ? z + i : NULL, VL, far);
-    if (i < n)
-        step(x + i, y ? y + i : NULL, z ? z + i : NULL, n - i, far);
+    UNROLL for (int j = 0; j < vectors; j++)
+        v[j] = vf_load(x + j * VL);
+    return any_far(v, vectors);
 }
 
-/* One block at a time is looked over before it is computed: what only far elements need stays out of the loop that
-   almost all blocks take. */
-ALWAYS_INLINE void map_contiguous(map_step *step, const T *x, T *y, T *z, size_t n)
+/* What only far elements need is in a loop of its own, or the registers it takes would cost the other. */
+ALWAYS_INLINE void in_groups(group_step *step, const void *operands, const T *x, size_t n, int vectors)
 {
-    for (size_t i = 0; i < n; i += BUFFER) {
-        size_t m = min_size(BUFFER, n - i);
-        if (any_far(x + i, m))
-            map_near_or_far(step, x + i, y ? y + i : NULL, z ? z + i : NULL, m, 1);
+    const size_t group = (size_t)vectors * VL;
+    vf v[SIDE_BY_SIDE];
+    size_t i = 0;
+    while (i + group <= n) {
+        for (; i + group <= n && !load_group(x + i, v, vectors); i += group)
+            step(operands, i, v, vectors, group, 0);
+        for (; i + group <= n && load_group(x + i, v, vectors); i += group)
+            step(operands, i, v, vectors, group, 1);
+    }
+    for (; i < n; i += VL) {
+        vf last = vf_load_n(x + i, n - i, vf_set(0));
+        if (any_far(&last, 1))
+            step(operands, i, &last, 1, min_size(VL, n - i), 1);
         else
-            map_near_or_far(step, x + i, y ? y + i : NULL, z ? z + i : NULL, m, 0);
+            step(operands, i, &last, 1, min_size(VL, n - i), 0);
+    }
+}
+
+/* One or two functions of x. */
+typedef struct {
+    vf y, z;
+} map_result;
+typedef map_result map_function(vf x, int far);
+
+typedef struct {
+    map_function *function;
+    T *y, *z; /* z may be NULL */
+} map_operands;
+
+ALWAYS_INLINE void map_step(const void *operands, size_t i, const vf *x, int vectors, size_t n, int far)
+{
+    const map_operands *o = operands;
+    map_result r[SIDE_BY_SIDE];
+    UNROLL for (int j = 0; j < vectors; j++)
+        r[j] = o->function(x[j], far);
+    UNROLL for (int j = 0; j < vectors; j++) {
+        size_t at = (size_t)j * VL;
+        vf_store_n(o->y + i + at, r[j].y, n - at);
+        if (o->z)
+            vf_store_n(o->z + i + at, r[j].z, n - at);
     }
 }
 
 /* The caller's floating-point state is put aside: results do not depend on it, and it is as before afterwards. */
-ALWAYS_INLINE void map_strided(map_step *step, const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, T *z, ptrdiff_t zs, size_t n)
+ALWAYS_INLINE void map_strided(map_function *function, const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, T *z, ptrdiff_t zs,
+                               size_t n, int vectors)
 {
     const ptrdiff_t unit = sizeof(T);
+    const int contiguous = xs == unit && ys == unit && (!z || zs == unit);
+    T x_buffer[BUFFER], y_buffer[BUFFER], z_buffer[BUFFER];
     fp_state state = fp_enter();
-    if (xs == unit && (!y || ys == unit) && (!z || zs == unit)) {
-        map_contiguous(step, x, y, z, n);
-    } else {
-        T x_buffer[BUFFER], y_buffer[BUFFER], z_buffer[BUFFER];
-        for (size_t i = 0; i < n; i += BUFFER) {
-            size_t m = min_size(BUFFER, n - i);
-            ptrdiff_t at = (ptrdiff_t)i;
-            gather(x_buffer, 1, (const char *)x + at * xs, xs, m, 0);
-            map_contiguous(step, x_buffer, y ? y_buffer : NULL, z ? z_buffer : NULL, m);
-            if (y)
-                scatter((char *)y + at * ys, ys, y_buffer, 1, m, 0);
+    for (size_t i = 0, m = n; i < n; i += m) {
+        map_operands o = {function, y, z};
+        const T *from = x;
+        if (!contiguous) {
+            m = min_size(BUFFER, n - i);
+            gather(x_buffer, 1, (const char *)x + (ptrdiff_t)i * xs, xs, m, 0);
+            o = (map_operands){function, y_buffer, z ? z_buffer : NULL};
+            from = x_buffer;
+        }
+        in_groups(map_step, &o, from, m, vectors);
+        if (!contiguous) {
+            scatter((char *)y + (ptrdiff_t)i * ys, ys, y_buffer, 1, m, 0);
             if (z)
-                scatter((char *)z + at * zs, zs, z_buffer, 1, m, 0);
+                scatter((char *)z + (ptrdiff_t)i * zs, zs, z_buffer, 1, m, 0);
         }
     }
     fp_leave(state);

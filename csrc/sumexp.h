@@ -59,13 +59,11 @@ ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return DTYPE == 32 ? vf_mul(
 #if DTYPE == 32
 #define LEAST_NORMAL_T FLT_MIN
 #define WHOLE 0x1p23f
-#define LESS_WHOLE -0x1p-21f /* its bits are those of WHOLE, negated as an integer */
-#define UP_1 0x1p64f         /* UP_1 UP_2 = 1/LEAST_SUBNORMAL */
+#define UP_1 0x1p64f /* UP_1 UP_2 = 1/LEAST_SUBNORMAL */
 #define UP_2 0x1p85f
 #else
 #define LEAST_NORMAL_T DBL_MIN
 #define WHOLE 0x1p52
-#define LESS_WHOLE -0x1p-50
 #define UP_1 0x1p537
 #define UP_2 0x1p537
 #endif
@@ -73,7 +71,7 @@ ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vm small)
 {
     vf zero = vf_set(0), up = vf_min(vf_set(MAX_T), vf_mul(vf_abs(f), vf_set(UP_2)));
     vf w = vf_mul(vf_mul(vf_keep(small, v), vf_set(UP_1)), up);
-    vf tiny = vf_add_bits(vf_add(w, vf_set(WHOLE)), vf_set(LESS_WHOLE), 0);
+    vf tiny = vf_sub_bits(vf_add(w, vf_set(WHOLE)), vf_set(WHOLE));
     tiny = vf_select(vf_lt(f, zero), vf_minus_abs(tiny), tiny);
     vf y = vf_select(small, tiny, times_factor(vf_drop(small, v), f, f_l)), either = vf_add(v, f);
     return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));

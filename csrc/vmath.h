@@ -1,24 +1,13 @@
-/* Vector exp and log1p(exp) on the ranges that losses need: once for all instruction sets, both dtypes and no tables.
+/* Vector exp, sigmoid and log1p(exp): once for all instruction sets and both dtypes.
 
    exp(z) = 2^n e^r with n = rint(z / ln 2), r = z - n ln 2, |r| <= ln(2)/2, and e^r = 1 + r + u. The three parts are
-   kept apart: what is lost is the rounding of u, |u| < 0.07, and a caller rounds once, at the end. log1p(e) = 2
-   atanh(s), s = e/(2 + e) <= 1/3, whose series in s^2 converges fast and starts with 2s, which is exact as a rounded
-   quotient plus its remainder. Constants: constants.h and the script that derives them. */
+   kept apart: what is lost is the rounding of u, |u| < 0.07, and a caller rounds once, at the end. log1p and 1/(1 + e)
+   begin with a table of eight entries, one register. Constants: constants.h and the script that derives them. */
 #ifndef SL_VMATH_H
 #define SL_VMATH_H
 
 #include "constants.h"
 #include "kernel.h"
-
-/* An unevaluated sum h + l, |l| at most about an ULP of h. */
-typedef struct {
-    vf h, l;
-} vf2;
-
-/* e^z = scale (1 + r + u); scale is given by t, see v_exp_parts */
-typedef struct {
-    vf t, r, u;
-} v_exp_t;
 
 /* ROUND + n has n in the low bits of its significand, for any |n| < 2^(SIGNIFICAND_BITS - 2). */
 #if DTYPE == 32
@@ -26,6 +15,8 @@ typedef struct {
 #else
 #define ROUND 0x1.8p52
 #endif
+
+ALWAYS_INLINE vf v_minus(vf x) { return vf_sub(vf_set((T)-0.0), x); }
 
 ALWAYS_INLINE vf v_polynomial(vf x, const T *c, int n)
 {
@@ -36,119 +27,152 @@ ALWAYS_INLINE vf v_polynomial(vf x, const T *c, int n)
 }
 #define V_POLYNOMIAL(x, ...) v_polynomial(x, (const T[]){__VA_ARGS__}, sizeof((T[]){__VA_ARGS__}) / sizeof(T))
 
-/* z = n ln 2 + r.h + r.l. With fma the first step is exact (n LN2_HI and z share their last bit, and the difference is
-   short); without, the first two are, because the split constants leave room for n, and r.l is let go. */
-ALWAYS_INLINE vf2 v_reduce(vf z, vf n)
-{
-    if (VF_FUSED) {
-        vf d = vf_fnma(n, vf_set(LN2_HI), z), r = vf_fnma(n, vf_set(LN2_LO), d);
-        return (vf2){r, vf_fnma(n, vf_set(LN2_LO), vf_sub(d, r))};
-    }
-    vf d = vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1))), vf_mul(n, vf_set(LN2_SPLIT_2)));
-    return (vf2){vf_fnma(n, vf_set(LN2_SPLIT_3), d), vf_set(0)};
-}
+/* What the elementwise functions share: e = exp(-|x|) or exp(-x), of any x.
 
-/* The parts of e^z for |z| <= 1.1e4. `round` is ROUND plus any integer k: vf_pow2(t) is then 2^(n + k), so that a
-   row's common factor costs nothing. The bound on |z| is that of v_reduce; the caller sees to it that n + k is an
-   exponent. */
-ALWAYS_INLINE v_exp_t v_exp_parts(vf z, vf round)
-{
-    vf t = vf_fma(z, vf_set(LOG2E), round);
-    vf2 r = v_reduce(z, vf_sub(t, round));
-    vf q = V_POLYNOMIAL(r.h, EXP_REST);
-    if (!VF_FUSED)
-        return (v_exp_t){t, r.h, vf_mul(r.h, vf_mul(r.h, q))};
-    return (v_exp_t){t, r.h, vf_fma(r.h, vf_fma(r.h, q, r.l), r.l)};
-}
-
-/* 1 + r + u, rounded and what the rounding lost: |u| < |r| < 1, so each step loses nothing (Dekker 1971). */
-ALWAYS_INLINE vf2 v_exp_significand(v_exp_t p)
-{
-    vf v = vf_add(p.r, p.u), v_l = vf_add(vf_sub(p.r, v), p.u), h = vf_add(vf_set(1), v);
-    return (vf2){h, vf_add(vf_add(vf_sub(vf_set(1), h), v), v_l)};
-}
-
-/* What sigmoid, softplus and log-sigmoid share: e = exp(-|x|) in (0, 1], |x| unbounded.
-
-   e underflows long before |x| does, and a subnormal has too few bits to go on with. Beyond FAR, e is therefore
-   2^LIFT times too large: 1 + e is 1 either way, log1p(e) = e, and v_round_far puts the result right in one rounding. */
+   Up to MODERATE nothing that is made of e is subnormal, not even its square or what corrects its rounding. Functions
+   with `far` set do for any x: it is clamped where results no longer change, and beyond FAR e is 2^LIFT times too
+   large, which makes no difference to what is added to 1. What is made of e alone is brought down by v_descent. */
 #if DTYPE == 32
-#define MODERATE 28.0f /* e^-28/2 > CUBE_ROOT, whose cube is normal */
-#define CUBE_ROOT 0x1p-42f
-#define FAR 69.0f      /* e^-69 > 2^-100: all that is made of it is normal */
+#define MODERATE 43.0f
+#define FAR 69.0f      /* e^-69 > 2^-100 */
 #define LOWEST -105.0f /* e^-105 < 2^-151: rounds to 0 */
-#define DOWN 0x1p-64f
-#define LEAST_NORMAL 0x1p-62f /* 2^-126, lifted */
-enum { LIFT = 64 };
+#define LIFT 0x1p64f
+#define LIFTED_LEAST_NORMAL 0x1p-62f
+#define LIFT_BITS 0x1p-63f /* as an integer, 64 in the exponent */
+#define LEAST_SQUARED 0x1p-62f
+enum { EXACT_SIGMOID = 0 };
 #else
-#define MODERATE 234.0
-#define CUBE_ROOT 0x1p-340
+#define MODERATE 350.0
 #define FAR 620.0
 #define LOWEST -747.0
-#define DOWN 0x1p-256
-#define LEAST_NORMAL 0x1p-766
-enum { LIFT = 256 };
+#define LIFT 0x1p256
+#define LIFTED_LEAST_NORMAL 0x1p-766
+#define LIFT_BITS 0x1p-767
+#define LEAST_SQUARED 0x1p-510
+enum { EXACT_SIGMOID = 1 };
 #endif
 
-/* e for |x| <= FAR. */
-ALWAYS_INLINE vf2 v_exp_minus_abs(vf x)
+/* e^z = s (1 + r + u), s = 2^n times unit. The product s (r + u), and that of a short number and s, are exact until
+   they are added, so e need not be rounded before it is. */
+typedef struct {
+    vf s, r, u;
+} v_scaled_exp;
+
+/* `exact`: r loses nothing, since u has what n ln 2 is beyond it; else the rounding of r is lost, |r| < 0.35. */
+ALWAYS_INLINE v_scaled_exp v_exp(vf z, vf unit, int exact)
 {
-    v_exp_t p = v_exp_parts(vf_minus_abs(x), vf_set(ROUND));
-    vf scale = vf_pow2(p.t);
-    vf2 e = v_exp_significand(p);
-    return (vf2){vf_mul(e.h, scale), vf_mul(e.l, scale)};
+    vf t = vf_fma(z, vf_set(LOG2E), vf_set(ROUND)), n = vf_sub(t, vf_set(ROUND));
+    vf d = VF_FUSED ? vf_fnma(n, vf_set(LN2_HI), z)
+                    : vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1))), vf_mul(n, vf_set(LN2_SPLIT_2)));
+    vf minus_low = vf_set(VF_FUSED ? -LN2_LO : -LN2_SPLIT_3), r = vf_fma(n, minus_low, d);
+    vf square = vf_mul(r, r), q = V_POLYNOMIAL(r, EXP_REST);
+    if (exact)
+        return (v_scaled_exp){vf_times_pow2(unit, t), d, vf_fma(square, q, vf_mul(n, minus_low))};
+    return (v_scaled_exp){vf_times_pow2(unit, t), r, vf_mul(square, q)};
 }
 
-/* e for any x, lifted where |x| > FAR. */
-ALWAYS_INLINE vf2 v_exp_minus_abs_lifted(vf x)
+/* How a result that is about e^w becomes T where w < -FAR. A subnormal is rounded at its own last place, which is
+   that of `place`, and once: rounding to T first and again on the way down would lose up to 3/4 ULP. Then its bits are
+   those beyond the ones of `place`; to multiply it down would take a hundred cycles. */
+typedef struct {
+    vf place, down;
+} v_descent;
+
+ALWAYS_INLINE v_descent v_descend(vf w, int far)
 {
-    vf z = vf_max(vf_set(LOWEST), vf_minus_abs(x)); /* NaN stays: it is the second operand */
-    v_exp_t p = v_exp_parts(z, vf_set(ROUND));
-    vf scale = vf_pow2(vf_add(p.t, vf_keep(vf_lt(z, vf_set(-FAR)), vf_set(LIFT))));
-    vf2 e = v_exp_significand(p);
-    return (vf2){vf_mul(e.h, scale), vf_mul(e.l, scale)};
+    if (!far)
+        return (v_descent){vf_set(0), vf_set(0)};
+    vf place = vf_keep(vf_lt(w, vf_set(-SUBNORMAL)), vf_set(LIFTED_LEAST_NORMAL));
+    return (v_descent){place, vf_max(place, vf_keep(vf_lt(w, vf_set(-FAR)), vf_set(LIFT_BITS)))};
 }
 
-/* a.h + a.l brought down by 2^-LIFT. A subnormal is rounded here, at its own last place, which is that of
-   LEAST_NORMAL, and once: rounding to T first and again on the way down would lose up to 3/4 ULP. */
-ALWAYS_INLINE vf v_round_far(vf2 a)
+/* h + l, to be brought down by v_down */
+ALWAYS_INLINE vf v_rounded(vf h, vf l, v_descent d, int far)
 {
-    vf place = vf_set(LEAST_NORMAL), s = vf_add(place, a.h), lost = vf_sub(a.h, vf_sub(s, place));
-    vf subnormal = vf_sub(vf_add(s, vf_add(lost, a.l)), place);
-    return vf_mul(vf_select(vf_lt(a.h, place), subnormal, vf_add(a.h, a.l)), vf_set(DOWN));
+    if (!far)
+        return vf_add(h, l);
+    vf s = vf_add(d.place, h), lost = vf_sub(h, vf_sub(s, d.place));
+    return vf_add(s, vf_add(lost, l));
 }
 
-/* (a + a_l) / (1 + e) for e in [0, 1] and a <= 1, as high and low part: the rounded quotient and its exact remainder
-   times 1/(1 + e). The remainder is at most half an ULP, so a straight line within 6 % of 1/(1 + e) serves. */
-ALWAYS_INLINE vf2 v_over_one_plus(vf a, vf a_l, vf2 e)
+ALWAYS_INLINE vf v_down(vf y, v_descent d, int far) { return far ? vf_sub_bits(y, d.down) : y; }
+
+/* 1/(1 + e^-x), by Newton's correction of a quotient: 1 + e = d + d_l, of which d_l needs to be known only roughly.
+   float32 has a whole ULP to lose. Lifted, e is so large beside 1 that 1 need not be lifted. */
+ALWAYS_INLINE vf v_sigmoid(vf x, int far)
 {
-    vf d = vf_add(vf_set(1), e.h), q = vf_div(a, d);
-    vf d_l = vf_add(vf_add(vf_sub(vf_set(1), d), e.h), e.l), rest = vf_fnma(q, d_l, a_l);
-    if (VF_FUSED)
-        rest = vf_add(rest, vf_fnma(q, d, a));
-    return (vf2){q, vf_mul(rest, vf_fma(d, vf_set((T)(-8.0 / 17)), vf_set((T)(24.0 / 17))))};
+    vf one = vf_set(1), z = v_minus(x), unit = one;
+    if (far) {
+        z = vf_max(vf_set(-MODERATE), vf_min(vf_set(-LOWEST), z)); /* NaN stays: it is the second operand */
+        unit = vf_select(vf_lt(vf_set(FAR), z), vf_set(1 / LIFT), one);
+    }
+    v_scaled_exp e = v_exp(z, unit, EXACT_SIGMOID);
+    vf v = vf_add(e.r, e.u), c = vf_add(one, e.s), d = vf_fma(e.s, v, c), d_l;
+    if (EXACT_SIGMOID)
+        d_l = vf_add(vf_fma(e.s, e.u, vf_fma(e.s, e.r, vf_sub(c, d))), vf_add(vf_sub(e.s, c), one));
+    else
+        d_l = vf_fma(e.s, v, vf_add(vf_sub(e.s, d), one));
+    vf q = vf_div(one, d), rest = vf_fnma(q, d_l, VF_FUSED ? vf_fnma(q, d, one) : vf_set(0));
+    if (!far)
+        return vf_fma(q, rest, q);
+    v_descent w = v_descend(x, far);
+    return v_down(v_rounded(q, vf_mul(q, rest), w, far), w, far);
 }
 
-/* log1p(e) for e in [0, 1]: h = 2s; 1/(2 + e) is again a line, within 2 %. `far`: e may be below e^-MODERATE.
-   Products that underflow take a hundred cycles, so cubes that do are 0 from the start. */
-ALWAYS_INLINE vf2 v_log1p(vf2 e, int far)
+/* With e = e^-|x|: log1p(e) = log + log1p(f + f_l), 1/(1 + e) = r/(1 + f + f_l), r being one of seven reciprocals and
+   |f| < 1/16. Where e < 1/7, though, r = 1 and log = 0, so that f = e: the sums keep their relative accuracy. */
+typedef struct {
+    vf log, r, f, f_l; /* f_l times 1 - f, as the logarithm needs it */
+    vf root, square;   /* f and its square, but 0 where that would be subnormal */
+} v_one_plus_t;
+
+ALWAYS_INLINE v_one_plus_t v_one_plus_exp(vf x, int far)
 {
-    vf d = vf_add(vf_set(2), e.h), d_l = vf_add(vf_add(vf_sub(vf_set(2), d), e.h), e.l);
-    vf s = vf_div(e.h, d), rest = vf_fnma(s, d_l, e.l);
-    if (VF_FUSED)
-        rest = vf_add(rest, vf_fnma(s, d, e.h));
-    vf twice_lost = vf_mul(rest, vf_fma(d, vf_set((T)(-16.0 / 49)), vf_set((T)(80.0 / 49))));
-    vf cubed = far ? vf_keep(vf_lt(vf_set(CUBE_ROOT), s), s) : s, w = vf_mul(cubed, cubed);
-    return (vf2){vf_add(s, s), vf_fma(vf_mul(w, cubed), V_POLYNOMIAL(w, ATANH_REST), twice_lost)};
+    static const T reciprocals[] = {LOG_RECIPROCALS}, logs[] = {LOG_LOGS};
+    vf one = vf_set(1), z = vf_minus_abs(x), unit = one;
+    if (far) {
+        z = vf_max(vf_set(LOWEST), z); /* NaN stays: it is the second operand */
+        unit = vf_select(vf_lt(z, vf_set(-FAR)), vf_set(LIFT), one);
+    }
+    v_scaled_exp p = v_exp(z, unit, 1);
+    vf e = vf_fma(p.s, vf_add(p.r, p.u), p.s), e_l = vf_fma(p.s, p.u, vf_fma(p.s, p.r, vf_sub(p.s, e)));
+
+    /* r is so short that r e + (r - 1) is exact once what the product loses is kept. */
+    vf index = vf_fma(vf_add(one, e), vf_set(LOG_SCALE), vf_set(ROUND)), r = vf_lookup8(reciprocals, index);
+    vf product = vf_mul(r, e), f = vf_add(product, vf_sub(r, one));
+    vf f_l = VF_FUSED ? vf_fma(r, e_l, vf_fma(r, e, v_minus(product))) : vf_mul(r, e_l);
+    vf root = far ? vf_keep(vf_lt(vf_set(LEAST_SQUARED), vf_abs(f)), f) : f;
+    return (v_one_plus_t){vf_lookup8(logs, index), r, f, vf_fnma(f, f_l, f_l), root, vf_mul(root, root)};
 }
 
-/* x + y.h + y.l for x >= 0, 0 <= y.h < 1, as high and low part. x + y.h may lose as much as y.l is worth, so what it
-   loses is added to that; the maximum drops the NaN that an infinite x gives there. */
-ALWAYS_INLINE vf2 v_add(vf x, vf2 y)
+/* log1p(f) - f + f_l and whatever is to be added to it, all small against f */
+ALWAYS_INLINE vf v_log1p_low(v_one_plus_t p, vf more)
 {
-    vf larger = vf_max(x, y.h), smaller = vf_min(x, y.h), s = vf_add(larger, smaller);
-    vf lost = vf_add(vf_sub(smaller, vf_sub(s, larger)), y.l);
-    return (vf2){s, vf_max(lost, vf_set(-1))};
+    return vf_fma(p.square, V_POLYNOMIAL(p.f, LOG1P_REST), vf_add(p.f_l, more));
+}
+
+/* log(1 + e^x) = max(x, 0) + log1p(e) */
+ALWAYS_INLINE vf v_softplus(vf x, v_one_plus_t p, v_descent w, int far)
+{
+    vf above = vf_max(x, vf_set(0)), s = vf_add(above, p.log), lost = vf_sub(above, vf_sub(s, p.log));
+    if (far)
+        lost = vf_max(lost, vf_set(-1)); /* NaN where x is infinite */
+    return v_down(vf_add(s, v_rounded(p.f, v_log1p_low(p, lost), w, far)), w, far);
+}
+
+/* 1 - 1/(1 + f), to be brought down */
+ALWAYS_INLINE vf v_fraction(v_one_plus_t p, v_descent w, int far)
+{
+    vf rest = vf_fma(p.square, vf_mul(p.f, V_POLYNOMIAL(p.f, RECIPROCAL)), vf_fnma(p.f, p.f_l, p.f_l));
+    return v_rounded(p.f, vf_fnma(p.root, p.f, rest), w, far);
+}
+
+/* 1/(1 + e^-x) = r - r g or e/(1 + e) = (1 - r) + r g, g being the fraction */
+ALWAYS_INLINE vf v_sigmoid_of(vf x, v_one_plus_t p, v_descent w, int far)
+{
+    vm below = vf_lt(x, vf_set(0));
+    vf slope = vf_select(below, p.r, v_minus(p.r)), start = vf_select(below, vf_sub(vf_set(1), p.r), p.r);
+    return v_down(vf_fma(slope, v_fraction(p, w, far), start), w, far);
 }
 
 #endif

@@ -48,11 +48,6 @@ typedef vf vm;
 #define vm_and OP(and)
 #define vm_any(m) (OP(movemask)(m) != 0)
 
-/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
-static inline vf vf_pow2(vf t)
-{
-    return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
-}
 
 /* 64 bytes of T, looked up by the low bits of t */
 typedef struct {
@@ -83,6 +78,19 @@ static inline vf vf_lookup(vf_table table, vf t)
 
 /* a with the bits of t, shifted left by n, added to its own */
 #define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
+
+/* likewise of the first 8 T */
+static inline vf vf_lookup8(const T *table, vf t)
+{
+#if DTYPE == 32
+    return _mm256_permutevar8x32_ps(vf_load(table), VF_BITS(t));
+#else
+    return vf_lookup(vf_table_load(table), t);
+#endif
+}
+
+/* the difference of the bits, as integers */
+#define vf_sub_bits(a, b) VF_FROM_BITS(OPI(sub)(VF_BITS(a), VF_BITS(b)))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)

@@ -48,11 +48,6 @@ typedef __mmask8 vm;
 #define vm_and(a, b) ((vm)((a) & (b)))
 #define vm_any(m) ((m) != 0)
 
-/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
-static inline vf vf_pow2(vf t)
-{
-    return VF_FROM_BITS(OPI(add)(OPI(slli)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
-}
 
 /* 64 bytes of T, looked up by the low bits of t */
 typedef vf vf_table;
@@ -61,6 +56,19 @@ typedef vf vf_table;
 
 /* a with the bits of t, shifted left by n, added to its own */
 #define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
+
+/* likewise of the first 8 T */
+static inline vf vf_lookup8(const T *table, vf t)
+{
+#if DTYPE == 32
+    return vf_lookup(_mm512_broadcast_f32x8(_mm256_loadu_ps(table)), t);
+#else
+    return vf_lookup(vf_load(table), t);
+#endif
+}
+
+/* the difference of the bits, as integers */
+#define vf_sub_bits(a, b) VF_FROM_BITS(OPI(sub)(VF_BITS(a), VF_BITS(b)))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)

@@ -56,11 +56,6 @@ static inline int vm_any(vm m)
     return (vgetq_lane_u64(half, 0) | vgetq_lane_u64(half, 1)) != 0;
 }
 
-/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
-static inline vf vf_pow2(vf t)
-{
-    return VF_FROM_BITS(OPU(vadd)(OPN(vshl)(VF_BITS(t), SIGNIFICAND_BITS), VF_BITS(vf_set(1))));
-}
 
 /* 64 bytes of T, looked up by the low bits of t */
 typedef uint8x16x4_t vf_table;
@@ -88,6 +83,17 @@ static inline vf vf_lookup(vf_table table, vf t)
 
 /* a with the bits of t, shifted left by n, added to its own */
 #define vf_add_bits(a, t, n) VF_FROM_BITS(OPU(vadd)(VF_BITS(a), OPN(vshl)(VF_BITS(t), n)))
+
+/* likewise of the first 8 T */
+static inline vf vf_lookup8(const T *table, vf t)
+{
+    vf_table all;
+    memcpy(&all, table, 8 * sizeof(T));
+    return vf_lookup(all, VF_FROM_BITS(VF_BITS(t) & 7));
+}
+
+/* the difference of the bits, as integers */
+#define vf_sub_bits(a, b) VF_FROM_BITS(OPU(vsub)(VF_BITS(a), VF_BITS(b)))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)

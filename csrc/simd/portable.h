@@ -55,8 +55,6 @@ static inline int vm_any(vm m)
     return (half[0] | half[1]) != 0;
 }
 
-/* 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there */
-static inline vf vf_pow2(vf t) { return (vf)(((vu)t << SIGNIFICAND_BITS) + (vu)vf_set(1)); }
 
 /* 64 bytes of T, looked up by the low bits of t */
 typedef const T *vf_table;
@@ -73,6 +71,12 @@ static inline vf vf_lookup(vf_table table, vf t)
 
 /* a with the bits of t, shifted left by n, added to its own */
 #define vf_add_bits(a, t, n) ((vf)((vu)(a) + ((vu)(t) << (n))))
+
+/* likewise of the first 8 T */
+static inline vf vf_lookup8(const T *table, vf t) { return vf_lookup(table, (vf)((vu)t & 7)); }
+
+/* the difference of the bits, as integers */
+#define vf_sub_bits(a, b) ((vf)((vu)(a) - (vu)(b)))
 
 /* the first n lanes of memory, `fill` in the rest; reads no other byte */
 static inline vf vf_load_n(const T *p, size_t n, vf fill)

@@ -19,6 +19,8 @@ from mpmath import mp, mpf
 mp.dps = 60
 HEADER = pathlib.Path(__file__).parent.parent / "constants.h"
 PRECISION = {32: 24, 64: 53}
+LOG_SCALE, LOG_FIRST, LOG_LAST = mpf(6.5625), 7, 13
+LOG_TRIES, LOG_WINDOW = 2048, mpf(2) ** -10
 
 
 def rounded(x, bits):
@@ -66,6 +68,37 @@ def atanh_rest(w):
     return 2 * (mp.atanh(s) - s) / s**3
 
 
+def log1p_rest(f):
+    """(log1p(f) - f) / f^2"""
+    return (mp.log1p(f) - f) / f**2
+
+
+def log_table(bits):
+    """Where log1p and 1/(1 + e) begin: entry i mod 8 is for those d = 1 + e with rint(LOG_SCALE d) = i.
+
+    The first is 1, so that nothing is lost where e is small. The others are close to the reciprocal of the middle of
+    their d, of so few bits that products of them are exact, and chosen among thousands for a logarithm that is almost
+    a number of fewer bits, too: its low part, which would be one more table, is nothing.
+    """
+    reciprocals, logs = [mpf(1)] * 8, [mpf(0)] * 8
+    lost, low, high = mpf(0), mpf(0), (LOG_FIRST + mpf(0.5)) / LOG_SCALE - 1
+    unit, short = mpf(2) ** (4 - bits), mpf(2) ** (3 - bits)
+    for i in range(LOG_FIRST + 1, LOG_LAST + 1):
+        ends = (i - mpf(0.5)) / LOG_SCALE, min((i + mpf(0.5)) / LOG_SCALE, mpf(2))
+        middle = mp.sqrt(ends[0] * ends[1]) / 2 + ends[0] * ends[1] / sum(ends)
+        middle = mp.nint(1 / middle / unit) * unit
+        found = {}
+        for k in range(-LOG_TRIES, LOG_TRIES + 1):
+            candidate = middle + mp.nint(k * (LOG_WINDOW / LOG_TRIES / unit)) * unit
+            exact = -mp.log(candidate)
+            near = mp.nint(exact / short) * short
+            found.setdefault(abs(exact - near), (candidate, near))
+        lost = max(lost, min(found))
+        reciprocals[i % 8], logs[i % 8] = found[min(found)]
+        low, high = min(low, ends[0] * reciprocals[i % 8] - 1), max(high, ends[1] * reciprocals[i % 8] - 1)
+    return reciprocals, logs, lost, low, high
+
+
 def c_number(x, bits):
     text = float(x).hex()
     return text + "f" if bits == 24 else text
@@ -90,6 +123,35 @@ def polynomial(name, meaning, f, low, high, degree, bits, weight):
     return f"/* {meaning}: error 2^{bound} */\n#define {name} {body}"
 
 
+def table(name, meaning, numbers, bits):
+    return f"/* {meaning} */\n#define {name} {', '.join(c_number(x, bits) for x in numbers)}"
+
+
+def log_constants(bits, log_degree, reciprocal_degree):
+    reciprocals, logs, lost, low, high = log_table(bits)
+    low, high = low - mpf(2) ** -12, high + mpf(2) ** -12
+    where = f"{mp.nstr(low, 3)} <= f <= {mp.nstr(high, 3)}"
+    return "\n".join(
+        [
+            table("LOG_RECIPROCALS", "r, close to 1/(1 + e)", reciprocals, bits),
+            table("LOG_LOGS", f"-log(r): error 2^{mp.nstr(mp.log(lost, 2), 4)}", logs, bits),
+            polynomial(
+                "LOG1P_REST", f"(log1p(f) - f)/f^2, {where}", log1p_rest, low, high, log_degree, bits, lambda f: abs(f)
+            ),
+            polynomial(
+                "RECIPROCAL",
+                f"1/(1 + f), {where}",
+                lambda f: 1 / (1 + f),
+                low,
+                high,
+                reciprocal_degree,
+                bits,
+                lambda f: f**2,
+            ),
+        ]
+    )
+
+
 def dtype_constants(dtype):
     bits = PRECISION[dtype]
     ln2 = mp.ln(2)
@@ -99,7 +161,12 @@ def dtype_constants(dtype):
     short = bits - (14 if dtype == 32 else 15)
     first = rounded(ln2, short)
     second = rounded(ln2 - first, short)
-    degree = {32: (4, 4), 64: (9, 9)}[dtype]
+    # the last x whose e^-x is not below the least normal number
+    least = ln2 * {32: 126, 64: 1022}[dtype]
+    subnormal = rounded(least, bits)
+    if subnormal > least:
+        subnormal -= mp.mpf(2) ** (mp.floor(mp.log(least, 2)) + 1 - bits)
+    degree = {32: (4, 4, 4), 64: (9, 11, 11)}[dtype]
     return "\n".join(
         [
             define("LOG2E", rounded(1 / ln2, bits), bits),
@@ -118,16 +185,9 @@ def dtype_constants(dtype):
                 bits,
                 lambda r: r**2,
             ),
-            polynomial(
-                "ATANH_REST",
-                "2(atanh(s) - s)/s^3 in s^2, 0 <= s <= 1/3",
-                atanh_rest,
-                mpf(0),
-                mpf(1) / 9,
-                degree[1],
-                bits,
-                lambda w: w,
-            ),
+            define("SUBNORMAL", subnormal, bits),
+            define("LOG_SCALE", LOG_SCALE, bits),
+            log_constants(bits, *degree[1:]),
         ]
     )
 
