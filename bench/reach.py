@@ -1,14 +1,17 @@
 """Measures which of the goals of `goals.py` are reached: ``--peers --goals``."""
 
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+import simdloss
 
 from . import limits, measure, report
 from .cases import Case
 from .form import Form
-from .goals import BEST_PEER, NUMPY_EXP, ROOFLINE, aims
+from .goals import BEST_PEER, NUMPY_EXP, ONE_THREAD, ROOFLINE, aims
 from .progress import run
 from .work import NUMPY, Work
 
@@ -41,7 +44,7 @@ class Found:
 def main(out, options, machine, peers):
     """Measure the goals that the filter chooses, print them, and return the exit status: 1 where a result is wrong."""
     begin = time.monotonic()
-    chosen = [aim for aim in aims() if options.filter.search(aim.name)]
+    chosen = [aim for aim in aims(options.threads) if options.filter.search(aim.name)]
     isas = [isa for isa in machine.isas if isa != "portable"] or machine.isas
     best = limits.measure(machine, isas, [f"L{level}" for level in machine.caches] + ["RAM"], options.threads)
     report.print_limits(out, best)
@@ -78,7 +81,7 @@ def _measure(aim, isas, seconds, peers, machine, best):
 def _ratios(goal, case, result, isas, seconds, machine, best):
     """Return by instruction set how many times faster than the rival the case is, None where that was not timed."""
     timed = [isa for isa in isas if result.timed(isa)]
-    if isinstance(goal.rival, Case) or goal.rival == NUMPY_EXP:
+    if isinstance(goal.rival, Case) or goal.rival in (NUMPY_EXP, ONE_THREAD):
         found = _ratios_of_works(goal, case, timed, seconds)
     elif goal.rival == ROOFLINE:
         found = {isa: best.share(result, isa, machine.level(result.nbytes)) for isa in timed}
@@ -98,6 +101,10 @@ def _ratios_of_works(goal, case, isas, seconds):
         rivals = dict.fromkeys(isas, NUMPY_EXP)
         forms[NUMPY_EXP] = [Form(text, {"exp": np.exp, "x": x, "y": np.empty_like(x)})]
         share = 1
+    elif goal.rival == ONE_THREAD:
+        rivals = {isa: f"{isa}, {ONE_THREAD}" for isa in isas}
+        forms |= {rivals[isa]: [replace(form, within=_in_one_thread(form)) for form in forms[isa]] for isa in isas}
+        share = 1
     else:
         other = Work(goal.rival)
         rivals = {isa: f"{isa}, plain" for isa in isas}
@@ -105,6 +112,15 @@ def _ratios_of_works(goal, case, isas, seconds):
         share = work.elements / other.elements
     samples = measure.alternate(forms, seconds)
     return {isa: measure.ratio(samples[isa][1], samples[rivals[isa]][1]) * share for isa in isas}
+
+
+def _in_one_thread(form):
+    @contextmanager
+    def within():
+        with form.within(), simdloss.num_threads(1):
+            yield
+
+    return within
 
 
 def _print(out, goals, isas):

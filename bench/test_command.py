@@ -44,6 +44,16 @@ def test_goals_are_reported(tmp_path, capsys):
         assert goal["reached"][best] == (goal["ratios"][best] >= goal["goal"])
 
 
+def test_goals_of_several_threads(capsys):
+    try:
+        assert __main__.main(["--peers", "--goals", "--threads", "2", "--filter", "2 threads/log_sigmoid"]) == 0
+    finally:
+        simdloss.set_num_threads(1)
+    printed = capsys.readouterr().out
+    assert "one thread" in printed
+    assert "1 of 1 reached" in printed or "0 of 1 reached" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

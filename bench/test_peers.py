@@ -107,7 +107,7 @@ def test_ratio_is_of_calls_in_turn():
     assert measure.ratio([1, 2, 4], [3, 2, 40]) == 3
 
 
-AIMS = goals.aims()
+AIMS = goals.aims(threads=4)
 
 
 @pytest.mark.parametrize("aim", AIMS, ids=[f"{i}-{aim.name}" for i, aim in enumerate(AIMS)])
