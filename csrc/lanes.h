@@ -58,7 +58,7 @@ static inline double unit_exponent(const units *u, size_t l) { return BIAS - (do
 static inline double unit_ratio_root(const units *old, const units *new, size_t l)
 {
     double k = unit_exponent(old, l) - unit_exponent(new, l), z = (double)old->shift[l] - (double)new->shift[l];
-    return z + k * ROW_LN2 < (LEAST - BIAS) * ROW_LN2 ? 0 : ldexp(row_exp(z / 2), (int)(k / 2));
+    return z + k * ROW_LN2 < (LEAST - BIAS) * ROW_LN2 ? 0 : row_exp(z / 2, k / 2);
 }
 
 /* e^x in its unit is scale (1 + q). */
@@ -111,7 +111,7 @@ static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, do
     for (size_t i = 0; i < n; i++) {
         const double least = (LEAST - BIAS) * ROW_LN2;
         double z = (double)m[l + i] - (double)u->shift[l + i] - unit_exponent(u, l + i) * ROW_LN2;
-        high[i] = row_exp(z < least ? least : z > HEADROOM ? HEADROOM : z) * ldexp(1, BIAS);
+        high[i] = row_exp(z < least ? least : z > HEADROOM ? HEADROOM : z, BIAS);
         low[i] = 0;
     }
 #else

@@ -180,7 +180,7 @@ static __attribute__((noinline)) double logsumexp_again(batch *b, size_t row)
         for (size_t i = 0; i < n; i += GROUP)
             for (size_t l = 0; l < GROUP; l++) {
                 double z = (double)(i + l < n ? b->scratch[i + l] : -(T)INFINITY) - (double)max;
-                two_sum(total[l], row_exp(z > -700 ? z : -700), &total[l], &lost);
+                two_sum(total[l], row_exp(z > -700 ? z : -700, 0), &total[l], &lost);
                 total_l[l] += lost;
             }
     }
