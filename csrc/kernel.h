@@ -44,6 +44,9 @@ enum { SIGNIFICAND_BITS = 52 };
    every instruction set with fma gives the same bytes. */
 enum { LANES = 128 / sizeof(T) };
 
+/* For arrays of LANES: no vector of theirs crosses a cache line. */
+#define ALIGNED _Alignas(64)
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }

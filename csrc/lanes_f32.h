@@ -127,26 +127,4 @@ ALWAYS_INLINE void fold(const double *sum, const double *unused, double *total, 
     *total_l = 0;
 }
 
-/* Sums over the labels q of a row: of q (highest - x), and of q, W, which multiplies the whole gradient. */
-typedef struct {
-    vd gap[2], mass[2];
-} label_sums;
-
-ALWAYS_INLINE void label_step(label_sums *a, vf q, vf x, vf highest)
-{
-    a->gap[0] = vd_fma(vd_low(q), vd_sub(vd_low(highest), vd_low(x)), a->gap[0]);
-    a->gap[1] = vd_fma(vd_high(q), vd_sub(vd_high(highest), vd_high(x)), a->gap[1]);
-    a->mass[0] = vd_add(a->mass[0], vd_low(q));
-    a->mass[1] = vd_add(a->mass[1], vd_high(q));
-}
-
-ALWAYS_INLINE void label_end(const label_sums *a, double *gap, double *mass, double *mass_l)
-{
-    for (size_t h = 0; h < 2; h++) {
-        vd_store(gap + h * VD, a->gap[h]);
-        vd_store(mass + h * VD, a->mass[h]);
-        vd_store(mass_l + h * VD, vd_set(0));
-    }
-}
-
 #endif

@@ -151,24 +151,4 @@ ALWAYS_INLINE void fold(const double *sum, const double *sum_l, double *total, d
     *total_l = l[0];
 }
 
-/* Sums over the labels q of a row: of q (highest - x), and of q, W, which multiplies the whole gradient; with what
-   they lose. */
-typedef struct {
-    vf gap, gap_l, mass, mass_l;
-} label_sums;
-
-ALWAYS_INLINE void label_step(label_sums *a, vf q, vf x, vf highest)
-{
-    a->gap = v_two_sum(a->gap, vf_mul(q, vf_sub(highest, x)), &a->gap_l);
-    a->mass = v_two_sum(a->mass, q, &a->mass_l);
-}
-
-ALWAYS_INLINE void label_end(const label_sums *a, double *gap, double *mass, double *mass_l)
-{
-    vf lost = vf_keep(vf_eq(a->gap_l, a->gap_l), a->gap_l); /* of an infinite sum it is no number */
-    vf_store(gap, vf_add(a->gap, lost));
-    vf_store(mass, a->mass);
-    vf_store(mass_l, a->mass_l);
-}
-
 #endif

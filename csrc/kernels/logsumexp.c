@@ -9,16 +9,18 @@
    logsumexp_and_grad.grad    f32 <= 3.00 (1.847, dominated, 33 classes), f64 <= 4.00 (2.458, ascending, 128 classes) */
 #include "rows.h"
 
-static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
+static void logsumexp_batch(const sl_logsumexp *a, batch *b)
 {
-    double lse[LANES], sign[LANES];
+    ALIGNED double lse[LANES], sign[LANES];
     batch_sum(b, a->softmax.p ? STORE : 0, NULL, NULL);
     batch_log(b);
     batch_logsumexp(b, lse);
-    for (size_t i = 0; i < b->n; i++)
-        sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
-    put_row_values(b, &a->lse, first, lse);
-    put_row_values(b, &a->sign, first, sign);
+    put_row_values(b, &a->lse, lse);
+    if (a->sign.p) {
+        for (size_t i = 0; i < b->n; i++)
+            sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
+        put_row_values(b, &a->sign, sign);
+    }
     if (a->softmax.p)
         put_softmax(b);
 }
@@ -61,14 +63,15 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
         sums_add_tile(&s, only, t, tile_in_buffer(p, e_buffer, chunk), m, STORE);
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
-    double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l;
+    double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
     exp_of_max(&s.unit, 0, 1, s.max, 0, &top, &top_l);
     top = isinf(s.max[0]) ? 1 : top + top_l;
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
     two_sum(ratio, -1, &excess, &excess_l);
-    log1p_parts(excess, excess_l, 1, &log, &log_l);
-    *lse = total == 0 ? -INFINITY : sum_parts((double)s.max[0], log, log_l);
+    log1p_parts(excess, excess_l, &log, &log_l);
+    vd_put(lane, sum_parts(vd_set((double)s.max[0]), vd_set(log), vd_set(log_l)));
+    *lse = total == 0 ? -INFINITY : lane[0];
     *sign = isnan(total) ? total : (total > 0) - (total < 0);
 }
 
@@ -85,18 +88,19 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->x, &a->softmax, first, min_size(p.batch, end - first));
         if (!a->b.p) {
-            logsumexp_batch(a, &b, first);
+            logsumexp_batch(a, &b);
             continue;
         }
         double lse[LANES], sign[LANES];
-        rows_of weight = rows_at(&p, &a->b, first, b.n);
+        rows_of weight;
+        find_rows(&weight, &p, &a->b, b.number, b.n);
         for (size_t row = 0; row < b.n; row++) {
             weighted_row(&p, &b.x, &weight, row, lse + row, sign + row);
             if (!a->sign.p && sign[row] < 0)
                 lse[row] = NAN;
         }
-        put_row_values(&b, &a->lse, first, lse);
-        put_row_values(&b, &a->sign, first, sign);
+        put_row_values(&b, &a->lse, lse);
+        put_row_values(&b, &a->sign, sign);
     }
     fp_leave(state);
 }

@@ -34,11 +34,11 @@ static void softmax_batch(batch *b)
 
 static void log_softmax_batch(batch *b)
 {
-    T log[LANES] = {0};
+    ALIGNED T log[LANES] = {0};
     batch_sum(b, 0, NULL, NULL);
     batch_log(b);
-    for (size_t i = 0; i < b->n; i++)
-        log[i] = (T)(b->log[i] + b->log_l[i] + undefined(b, i));
+    for (size_t i = 0; i < b->lanes; i += VD)
+        vd_write(log + i, vd_get(b->log + i) + vd_get(b->log_l + i) + undefined(b, i));
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = 0; chunk < b->plan->chunks; chunk++)
             log_tile(b, row, chunk, b->sums.max, log);
