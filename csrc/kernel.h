@@ -24,6 +24,11 @@ enum { SIGNIFICAND_BITS = 52 };
 #define LEAST_SUBNORMAL 0x1p-1074
 #endif
 
+/* Bytes ahead that loops over memory ask for theirs: a page, where the prefetchers of processors end. */
+enum { AHEAD = 4096 };
+#define fetch_to_read(p) __builtin_prefetch((const char *)(p) + AHEAD)
+#define fetch_to_write(p) __builtin_prefetch((const char *)(p) + AHEAD, 1)
+
 /* Loops over vectors in registers must be unrolled, or the vectors live in memory. */
 #define UNROLL _Pragma("GCC unroll 16")
 

@@ -6,16 +6,15 @@
 #ifndef SL_LABELS_H
 #define SL_LABELS_H
 
-#include "rows.h"
+#include "long.h"
 
 typedef struct {
     rows_of soft;
     const T *weight;
     T keep, smooth; /* 1 - label_smoothing, label_smoothing / cols */
-    ALIGNED T reference[LANES];
-    ALIGNED double gap[LANES], gap_l[LANES], mass[LANES], mass_l[LANES]; /* sums so far: q (reference - x), q */
+    labels sums;    /* so far */
     ALIGNED T buffer[TILE];
-} labels;
+} label_work;
 
 /* The steps of soft labels and class weights that go with a tile of logits. */
 typedef struct {
@@ -24,7 +23,7 @@ typedef struct {
     int across;
 } label_tile;
 
-static label_tile labels_of(labels *k, const batch *b, size_t row, size_t chunk)
+static label_tile labels_of(label_work *k, const batch *b, size_t row, size_t chunk)
 {
     const plan *p = b->plan;
     label_tile t = {.across = p->across};
@@ -36,7 +35,7 @@ static label_tile labels_of(labels *k, const batch *b, size_t row, size_t chunk)
 }
 
 /* q_j of one vector of a tile: step i, lanes c to c + n. */
-ALWAYS_INLINE vf label(const labels *k, const label_tile *t, size_t i, size_t c, size_t n, int soft, int weighted)
+ALWAYS_INLINE vf label(const label_work *k, const label_tile *t, size_t i, size_t c, size_t n, int soft, int weighted)
 {
     vf q = vf_set(k->smooth), zero = vf_set(0);
     if (soft)
@@ -117,7 +116,7 @@ typedef struct {
 } label_totals;
 
 /* One step: lanes past n have no label. */
-ALWAYS_INLINE void add_label(label_sums *a, const labels *k, const label_tile *t, const T *x, size_t i, size_t c,
+ALWAYS_INLINE void add_label(label_sums *a, const label_work *k, const label_tile *t, const T *x, size_t i, size_t c,
                              size_t n, vf highest, int soft, int weighted)
 {
     vf v = vf_load_n(x, n, highest), q = label(k, t, i, c, n, soft, weighted), zero = vf_set(0);
@@ -129,11 +128,11 @@ ALWAYS_INLINE void add_label(label_sums *a, const labels *k, const label_tile *t
     label_step(a, q, vf_select(vf_eq(q, zero), highest, v), highest); /* 0 at an infinite logit adds 0 */
 }
 
-ALWAYS_INLINE void sum_labels_as(const labels *k, const label_tile *t, tile x, tile_rows rows, label_totals *totals,
+ALWAYS_INLINE void sum_labels_as(const label_work *k, const label_tile *t, tile x, tile_rows rows, label_totals *totals,
                                  int soft, int weighted)
 {
     for (size_t c = 0; c < rows.lanes; c += VL) {
-        vf highest = of_rows(k->reference, t->across, rows.first, c);
+        vf highest = of_rows(k->sums.reference, t->across, rows.first, c);
         label_sums a = {0};
         const T *p = x.p + c;
         for (size_t i = 0; i < x.full; i++, p += x.step)
@@ -146,7 +145,7 @@ ALWAYS_INLINE void sum_labels_as(const labels *k, const label_tile *t, tile x, t
     }
 }
 
-static void sum_labels(const labels *k, const label_tile *t, tile x, tile_rows rows, label_totals *totals)
+static void sum_labels(const label_work *k, const label_tile *t, tile x, tile_rows rows, label_totals *totals)
 {
     if (t->soft.p && t->weight)
         sum_labels_as(k, t, x, rows, totals, 1, 1);
@@ -185,30 +184,30 @@ static void fold_parts(double *sum, double *sum_l)
             add_part(sum + i, sum_l + i, sum[i + w], sum_l[i + w]);
 }
 
-/* New references where a tile's maxima m are larger than those so far. */
-static void raise_references(labels *k, tile_rows rows, const T *m, int first)
+static inline void raise_reference(labels *s, size_t i, T reference)
 {
-    for (size_t i = rows.first; i < rows.first + rows.n; i++) {
-        T largest = isfinite(m[i]) ? m[i] : 0;
-        if (first) {
-            k->gap[i] = k->gap_l[i] = k->mass[i] = k->mass_l[i] = 0;
-            k->reference[i] = largest;
-        } else if (largest > k->reference[i]) {
-            double more = ((double)largest - (double)k->reference[i]) * (k->mass[i] + k->mass_l[i]);
-            add_part(k->gap + i, k->gap_l + i, more, 0);
-            k->reference[i] = largest;
-        }
-    }
+    if (!(reference > s->reference[i]))
+        return;
+    add_part(s->gap + i, s->gap_l + i, ((double)reference - (double)s->reference[i]) * (s->mass[i] + s->mass_l[i]), 0);
+    s->reference[i] = reference;
 }
 
 /* Adds a tile's labels to its rows. */
 static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m)
 {
-    labels *k = context;
+    label_work *k = context;
+    labels *s = &k->sums;
     tile_rows rows = rows_of_tile(b, row);
     label_totals t;
     label_tile l = labels_of(k, b, row, chunk);
-    raise_references(k, rows, m, chunk == 0);
+    for (size_t i = rows.first; i < rows.first + rows.n; i++) {
+        T largest = isfinite(m[i]) ? m[i] : 0;
+        if (chunk == b->begin) {
+            s->gap[i] = s->gap_l[i] = s->mass[i] = s->mass_l[i] = 0;
+            s->reference[i] = largest;
+        }
+        raise_reference(s, i, largest);
+    }
     sum_labels(k, &l, x, rows, &t);
     const int even = !l.soft.p && !l.weight;
     const double times = even ? (double)k->smooth : 1, mass = (double)k->smooth * (double)columns_of(b->plan, chunk);
@@ -216,13 +215,29 @@ static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x
         ALIGNED double gap_l[LANES] = {0};
         fold_parts(t.gap, gap_l);
         fold_parts(t.mass, t.mass_l);
-        add_part(k->gap + row, k->gap_l + row, times * t.gap[0], times * gap_l[0]);
-        add_part(k->mass + row, k->mass_l + row, even ? mass : t.mass[0], t.mass_l[0]);
+        add_part(s->gap + row, s->gap_l + row, times * t.gap[0], times * gap_l[0]);
+        add_part(s->mass + row, s->mass_l + row, even ? mass : t.mass[0], t.mass_l[0]);
         return;
     }
     for (size_t i = 0; i < rows.lanes; i += VD) {
-        add_parts(k->gap + i, k->gap_l + i, vd_get(t.gap + i) * times, vd_set(0));
-        add_parts(k->mass + i, k->mass_l + i, even ? vd_set(mass) : vd_get(t.mass + i), vd_get(t.mass_l + i));
+        add_parts(s->gap + i, s->gap_l + i, vd_get(t.gap + i) * times, vd_set(0));
+        add_parts(s->mass + i, s->mass_l + i, even ? vd_set(mass) : vd_get(t.mass + i), vd_get(t.mass_l + i));
+    }
+}
+
+/* The sums over whole rows from those of their segments. */
+static void join_labels(labels *s, const batch *b, const sl_part *part)
+{
+    segment *all = part->sums;
+    *s = all[0].labels;
+    for (size_t j = 1; j < b->plan->segments; j++) {
+        labels *t = &all[j].labels;
+        for (size_t i = 0; i < b->n; i++) {
+            raise_reference(s, i, t->reference[i]);
+            raise_reference(t, i, s->reference[i]);
+            add_part(s->gap + i, s->gap_l + i, t->gap[i], t->gap_l[i]);
+            add_part(s->mass + i, s->mass_l + i, t->mass[i], t->mass_l[i]);
+        }
     }
 }
 
@@ -239,13 +254,14 @@ typedef struct {
 
 ALWAYS_INLINE vf label_gradient(const label_vectors *d, vf v, vf q)
 {
-    vf plain = vf_fma(v, d->f, vf_fnma(q, d->scale, vf_mul(v, d->f_l)));
+    vf low = DTYPE == 32 ? vf_set(0) : vf_mul(v, d->f_l); /* see times_factor */
+    vf plain = vf_fma(v, d->f, vf_fnma(q, d->scale, low));
     vf at_top = vf_fma(vf_sub(d->weight, q), d->scale, d->below_top);
     vf g = vf_select(vf_lt(d->half, v), at_top, plain);
     return vf_drop(vf_eq(d->scale, vf_set(0)), vf_select(vf_eq(g, g), g, vf_set((T)NAN)));
 }
 
-ALWAYS_INLINE void subtract_labels_as(const labels *k, const label_tile *t, const row_factors *f,
+ALWAYS_INLINE void subtract_labels_as(const label_work *k, const label_tile *t, const row_factors *f,
                                       const label_factors *d, tile_rows rows, tile e, int soft, int weighted)
 {
     const int across = t->across;
@@ -265,7 +281,7 @@ ALWAYS_INLINE void subtract_labels_as(const labels *k, const label_tile *t, cons
 }
 
 /* Makes gradients of a tile of exponentials. */
-static void subtract_labels(labels *k, const batch *b, const row_factors *f, const label_factors *d, size_t row,
+static void subtract_labels(label_work *k, const batch *b, const row_factors *f, const label_factors *d, size_t row,
                             size_t chunk, tile e)
 {
     const label_tile t = labels_of(k, b, row, chunk);

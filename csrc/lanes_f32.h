@@ -1,48 +1,55 @@
-/* Sums of exponentials of float32 rows, in float64: a row's result is then right to 0.51 ULP however few of its terms
-   count and however small it is against them, and there is nothing to compensate for.
+/* Sums of exponentials of float32 rows, in float32 vectors: a row's result is then right to 0.55 ULP however few of its
+   terms count and however small they are against its maximum.
 
-   A lane's unit is e^base / 2^BIAS, base being a maximum: x - base is exact in double, or as good as that. exp is a
-   polynomial that is right to 2^-40, so that a mean of millions of rows is right to 1e-12; only a logsumexp near 0,
-   where maximum and logarithm cancel, shows it, and is computed again as well as double allows. BIAS leaves room
-   below for everything that is not 0 after division by the sum, subnormals included, when an exponential is stored as
-   float; HEADROOM is room above, so that a later, larger maximum seldom needs a new unit. */
+   A lane's unit is 2^(k - BIAS) e^shift. With z = x - shift, n = rint(16 z / ln 2) and r = z - n ln(2)/16, an
+   exponential is 2^(n/16 - k + BIAS) e^r: the power is a number of a table of 16 times 2^integer, scale, and e^r - 1
+   = q, |q| < 0.022, is so small that its rounding is 1/64 ULP of the whole. n c, c = ln(2)/16 rounded, has the last
+   bit of z, so r is exact; what c and the table's number lack is added last, where it is tiny, so that no rounding
+   depends on n alone. The series of q ends with r^4/24: the next term is odd. Both for a mean of millions of rows that
+   is right to 1e-12. Up to |x| = NEAR shift is 0, so that no x - max is rounded; beyond, shift is the maximum, and
+   x - max is exact (Sterbenz) or so large that e^z is 0.
+
+   Scales are summed with what their additions lose; that and scale q go to an account of their own, FOLD terms at a
+   time. BIAS leaves room below for everything that is not 0 after division by the sum, subnormals included, when an
+   exponential is stored; HEADROOM is room above, so that a later, larger maximum seldom needs a new unit; not so much
+   that the factor 1/sum of a row of 2^24 equal terms, times 1/2^20 of a mean, could be subnormal. A logsumexp
+   near 0, where maximum and logarithm cancel, shows the errors of single exponentials: it is computed again in float64
+   (rows.h). */
 #ifndef SL_LANES_H
 #define SL_LANES_H
 
 #include "rowmath.h"
 #include "tile.h"
 
-enum { BIAS = 60, HEADROOM = 60, LEAST = -125 };
-#define FLOOR ((LEAST - BIAS) * ROW_LN2) /* lower arguments are raised to it: they are 0 beside any sum */
+enum { BIAS = 60, HEADROOM = 20, LEAST = -127, LOG2_PARTS = 4, PARTS = 1 << LOG2_PARTS };
+#define NEAR 512.0f
+#define FLOOR ((LEAST - BIAS) * ROW_LN2) /* lower arguments are raised to it: the scale there has no bit set, it is 0 */
 
 typedef struct {
-    double base[LANES];
+    double base[LANES];                       /* of e^base = 2^k e^shift */
+    T shift[LANES], round[LANES], floor[LANES]; /* round = ROUND + PARTS (BIAS - k); x - shift is raised to floor */
 } units;
 
-/* The unit of a maximum m, and the m above which it no longer serves. */
+/* The unit of a maximum m, and the m above which it no longer serves. The unit of a single column is its exponential,
+   so that its softmax is 1 and not nearly 1. */
 static inline T set_unit(units *u, size_t l, T m, size_t cols)
 {
-    (void)cols;
     m = m > MAX_T ? MAX_T : m < -MAX_T ? -MAX_T : m;
-    u->base[l] = (double)m;
-    return m + HEADROOM * (T)ROW_LN2;
-}
-
-/* 2^BIAS e^z by the operations of lanes_half. */
-static inline double lane_exp(double z, int mode)
-{
-    const double round = 0x1.8p52 + BIAS;
-    double t = multiply_add(z, ROW_LOG2E, round), r = multiply_add(-(t - round), ROW_LN2, z);
-    double e = mode & PRECISE ? polynomial_11(r, PRECISE_EXP) : polynomial_8(r, WIDE_EXP);
-    return e * bits_to_double((double_to_bits(t) << 52) + ((uint64_t)1023 << 52));
+    int near = (m < 0 ? -m : m) < NEAR && cols > 1;
+    T k = near ? (m * LOG2E + ROUND) - ROUND : 0;
+    u->shift[l] = near ? 0 : m;
+    u->round[l] = ROUND + PARTS * (BIAS - k);
+    u->floor[l] = (k + (LEAST - BIAS)) * LN2_HI;
+    u->base[l] = (double)u->shift[l] + (double)k * ROW_LN2;
+    return m + HEADROOM * LN2_HI;
 }
 
 /* e^m in its unit, for the n lanes from l. low is 0 here, see lanes_f64.h. */
-static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, int mode, double *high, double *low)
+static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, double *high, double *low)
 {
     for (size_t i = 0; i < n; i++) {
         double z = (double)m[l + i] - u->base[l + i];
-        high[i] = lane_exp(z < FLOOR ? FLOOR : z > HEADROOM ? HEADROOM : z, mode);
+        high[i] = row_exp(z < FLOOR ? FLOOR : z > HEADROOM ? HEADROOM : z) * ldexp(1, BIAS);
         low[i] = 0;
     }
 }
@@ -51,65 +58,77 @@ static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, in
 static inline double unit_ratio_root(const units *old, const units *new, size_t l)
 {
     double z = old->base[l] - new->base[l];
-    return z < FLOOR ? 0 : ldexp(lane_exp(z / 2, PRECISE), -BIAS);
+    return z < FLOOR ? 0 : row_exp(z / 2);
 }
 
 typedef struct {
-    vd base[2], top[2], rest[2], tops[2];
+    vf shift, round, floor, top;
+    vf sum, rest, others; /* sum: of scales, and of what was folded into it; others: than the maximum */
+    vf_table scales, lacking;
 } lane_sums;
 
-/* One half of a vector: exponentials go to `rest`; with LEAVE_TOP those of the maximum are counted instead. */
-ALWAYS_INLINE vd lanes_half(lane_sums *a, int h, vd x, int mode)
+/* Adds b >= -sum to sum >= 0 and returns what that loses: exact, as the larger comes first (Dekker 1971). */
+ALWAYS_INLINE vf add_to(vf *sum, vf b)
 {
-    const vd round = vd_set(0x1.8p52 + BIAS);
-    const double wide[] = {WIDE_EXP}, precise[] = {PRECISE_EXP}, *c = mode & PRECISE ? precise : wide;
-    const size_t degree = (mode & PRECISE ? sizeof precise : sizeof wide) / sizeof *c - 1;
-    vd z = vd_max(vd_set(FLOOR), vd_sub(x, a->base[h])); /* NaN stays: it is the second operand */
-    vd t = vd_fma(z, vd_set(ROW_LOG2E), round), r = vd_fnma(vd_sub(t, round), vd_set(ROW_LN2), z), p = vd_set(c[0]);
-    UNROLL for (size_t i = 1; i <= degree; i++)
-        p = vd_fma(p, r, vd_set(c[i]));
-    vd e = vd_times_pow2(p, t);
-    if (mode & LEAVE_TOP) {
-        vdm top = vd_eq(x, a->top[h]);
-        a->rest[h] = vd_add_unless(top, a->rest[h], e);
-        a->tops[h] = vd_add_where(top, a->tops[h], vd_set(1));
-    } else {
-        a->rest[h] = vd_add(a->rest[h], e);
-    }
-    return e;
+    vf larger = vf_max(*sum, b), smaller = vf_min(*sum, b), s = vf_add(*sum, b);
+    *sum = s;
+    return vf_sub(smaller, vf_sub(s, larger));
 }
 
+/* Exponentials are added up; with LEAVE_TOP those of the maximum are left out, and the others counted. */
 ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, int mode)
 {
-    vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
-    vd low = lanes_half(a, 0, vd_low(v), mode), high = lanes_half(a, 1, vd_high(v), mode);
+    vf v = vf_load_n(x, n, vf_set(-INFINITY));
+    vf z = vf_max(a->floor, vf_sub(v, a->shift)); /* NaN stays: it is the second operand */
+    vf t = vf_fma(z, vf_set(PARTS * LOG2E), a->round), k = vf_sub(t, a->round), r;
+    if (VF_FUSED)
+        r = vf_fnma(k, vf_set(LN2_HI / PARTS), z);
+    else
+        r = vf_sub(vf_sub(z, vf_mul(k, vf_set(LN2_SPLIT_1 / PARTS))), vf_mul(k, vf_set(LN2_SPLIT_2 / PARTS)));
+    vf lack = vf_fnma(k, vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS), vf_lookup(a->lacking, t));
+    vf p = V_POLYNOMIAL(r, (T)(1.0 / 24), (T)(1.0 / 6), (T)(1.0 / 2));
+    vf q = vf_add(r, vf_fma(r, vf_fma(r, p, lack), lack)); /* r + r^2 p + (1 + r) lack */
+    vf scale = vf_add_bits(vf_lookup(a->scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS);
     if (mode & STORE)
-        vf_store_n(e, vf_from_halves(low, high), n);
+        vf_store_n(e, vf_fma(scale, q, scale), n);
+    if (mode & LEAVE_TOP) {
+        vm other = vf_ne(v, a->top);
+        a->others = vf_add_where(other, a->others, vf_set(1));
+        scale = vf_keep(other, scale);
+        q = vf_keep(other, q);
+    }
+    a->rest = vf_add(vf_fma(scale, q, a->rest), add_to(&a->sum, scale));
 }
 
 /* `at`: the first of the lanes, or the row whose lanes these all are */
 ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *top, int across, size_t at)
 {
-    for (size_t h = 0; h < 2; h++) {
-        a->base[h] = across ? vd_load(u->base + at + h * VD) : vd_set(u->base[at]);
-        a->rest[h] = a->tops[h] = vd_set(0);
-    }
-    vf t = across ? vf_load(top + at) : vf_set(top[at]);
-    a->top[0] = vd_low(t);
-    a->top[1] = vd_high(t);
+    static const T scales[PARTS] = {PART_SCALES}, lacking[PARTS] = {PART_LACKING};
+    a->shift = across ? vf_load(u->shift + at) : vf_set(u->shift[at]);
+    a->round = across ? vf_load(u->round + at) : vf_set(u->round[at]);
+    a->floor = across ? vf_load(u->floor + at) : vf_set(u->floor[at]);
+    a->top = across ? vf_load(top + at) : vf_set(top[at]);
+    a->sum = a->rest = a->others = vf_set(0);
+    a->scales = vf_table_load(scales);
+    a->lacking = vf_table_load(lacking);
 }
 
-/* Nothing to do every so often, see lanes_f64.h. */
-enum { FOLD = 128 };
+/* What is added without what it loses is soon added with it. */
+enum { FOLD = 4 };
 
-ALWAYS_INLINE void lanes_fold(lane_sums *a) { (void)a; }
+ALWAYS_INLINE void lanes_fold(lane_sums *a) { a->rest = add_to(&a->sum, a->rest); }
 
-ALWAYS_INLINE void lanes_end(const lane_sums *a, double *rest, double *rest_l, double *tops)
+/* The results of `steps` steps. */
+ALWAYS_INLINE void lanes_end(const lane_sums *a, size_t steps, double *rest, double *rest_l, double *tops)
 {
-    for (size_t h = 0; h < 2; h++) {
-        vd_store(rest + h * VD, a->rest[h]);
-        vd_store(rest_l + h * VD, vd_set(0));
-        vd_store(tops + h * VD, a->tops[h]);
+    T sum[VL], lost[VL], others[VL];
+    vf_store(sum, a->sum);
+    vf_store(lost, a->rest);
+    vf_store(others, a->others);
+    for (int i = 0; i < VL; i++) {
+        rest[i] = (double)sum[i] + (double)lost[i];
+        rest_l[i] = 0;
+        tops[i] = (double)steps - (double)others[i];
     }
 }
 
@@ -117,13 +136,12 @@ ALWAYS_INLINE void lanes_end(const lane_sums *a, double *rest, double *rest_l, d
 ALWAYS_INLINE void fold(const double *sum, const double *unused, double *total, double *total_l)
 {
     (void)unused;
-    vd v[LANES / VD];
-    UNROLL for (size_t i = 0; i < LANES / VD; i++)
-        v[i] = vd_load(sum + i * VD);
-    UNROLL for (size_t w = LANES / VD / 2; w; w /= 2)
+    double v[LANES];
+    memcpy(v, sum, sizeof v);
+    UNROLL for (size_t w = LANES / 2; w; w /= 2)
         UNROLL for (size_t i = 0; i < w; i++)
-            v[i] = vd_add(v[i], v[i + w]);
-    *total = vd_sum(v[0]);
+            v[i] += v[i + w];
+    *total = v[0];
     *total_l = 0;
 }
 

@@ -39,9 +39,8 @@ ALWAYS_INLINE v_exp_t exp_in_unit(vf x, vf base, vf round, vf floor)
 }
 
 /* e^m in its unit as high and low part, for the n lanes from l. */
-static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, int mode, double *high, double *low)
+static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, double *high, double *low)
 {
-    (void)mode;
     for (size_t i = 0; i < n; i += VL) {
         vf x = vf_load_n(m + l + i, n - i, vf_set(0)), base = vf_load_n(u->base + l + i, n - i, vf_set(0));
         vf round = vf_load_n(u->round + l + i, n - i, vf_set(ROUND)), floor = vf_load_n(u->floor + l + i, n - i, vf_set(0));
@@ -116,8 +115,10 @@ ALWAYS_INLINE void lanes_fold(lane_sums *a)
     a->higher = vf_set(0);
 }
 
-ALWAYS_INLINE void lanes_end(lane_sums *a, double *rest, double *rest_l, double *tops)
+/* The results of `steps` steps. */
+ALWAYS_INLINE void lanes_end(lane_sums *a, size_t steps, double *rest, double *rest_l, double *tops)
 {
+    (void)steps;
     lanes_fold(a);
     vf_store(rest, a->sum);
     vf_store(rest_l, a->lost);

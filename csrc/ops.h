@@ -44,6 +44,19 @@ typedef struct {
     double sum, rest;
 } sl_sum;
 
+/* Long rows are cut into segments of columns, as many and as long as the number of columns says, and are computed in
+   steps: each segment's sums, in any order; the rows', once all of those are there, and what is per row; then each
+   segment's outputs, in any order. (long.h) */
+typedef enum { SL_SUM, SL_ROWS, SL_OUTPUT } sl_step;
+
+enum { SL_SEGMENTS = 32, SL_SEGMENT_BYTES = 4096 };
+
+typedef struct {
+    sl_step step;
+    size_t segment;
+    void *sums; /* (segments + 1) SL_SEGMENT_BYTES, which the steps of the same rows hand on; aligned to 64 bytes */
+} sl_part;
+
 typedef struct {
     const sl_shape *shape;
     sl_array x;          /* rows x cols */

@@ -44,6 +44,15 @@ static inline double polynomial_11(double x, double c11, double c10, double c9, 
     return polynomial_8(x, high, c7, c6, c5, c4, c3, c2, c1, c0);
 }
 
+/* e^z for |z| <= 700, right to 2^-52. */
+static inline double row_exp(double z)
+{
+    const double round = 0x1.8p52;
+    double t = multiply_add(z, ROW_LOG2E, round), k = t - round;
+    double r = multiply_add(-k, ROW_LN2_LO, multiply_add(-k, ROW_LN2_HI, z));
+    return polynomial_11(r, ROW_EXP) * bits_to_double((double_to_bits(t) + 1023) << 52);
+}
+
 /* log(1 + x + x_l) for x > -1 as high + low, right to 0.1 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f)
    = 2 atanh(f/(2 + f)). No step cancels: for x < 1/2, k is 0 and f is x. */
 static inline void log1p_parts(double x, double x_l, double *high, double *low)

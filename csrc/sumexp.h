@@ -12,8 +12,7 @@
 /* What lanes_step does besides adding exponentials up. */
 enum {
     STORE = 1,     /* store them */
-    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
-    PRECISE = 4    /* take them from a longer polynomial; float32 only, the other has no shorter one */
+    LEAVE_TOP = 2  /* leave out those of the maximum, and count these */
 };
 
 #if DTYPE == 32
@@ -55,6 +54,9 @@ ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
     return across ? vf_load(value + c) : vf_set(value[row]);
 }
 
+/* v (f + f_l). float32 does without f_l: that is one more rounding, and 3 ULP are allowed. */
+ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return DTYPE == 32 ? vf_mul(v, f) : vf_fma(v, f, vf_mul(v, f_l)); }
+
 /* Multiplies a tile by factor + factor_l of its row. What would become less than half the least subnormal is 0 from the
    start, since tiny products take a hundred cycles each; factor 0 gives 0 whatever the tile holds. */
 static inline void tile_scale(tile t, int across, tile_rows rows, const T *factor, const T *factor_l)
@@ -66,13 +68,13 @@ static inline void tile_scale(tile t, int across, tile_rows rows, const T *facto
         for (size_t i = 0; i < t.full; i++, p += t.step) {
             vf v = vf_load(p);
             v = vf_keep(vf_lt(negligible, v), v);
-            vf_store(p, vf_fma(v, f, vf_mul(v, f_l)));
+            vf_store(p, times_factor(v, f, f_l));
         }
         if (t.part > c) {
             size_t n = t.part - c;
             vf v = vf_load_n(p, n, zero);
             v = vf_keep(vf_lt(negligible, v), v);
-            vf_store_n(p, vf_fma(v, f, vf_mul(v, f_l)), n);
+            vf_store_n(p, times_factor(v, f, f_l), n);
         }
     }
 }
@@ -83,19 +85,19 @@ static inline void tile_max(tile t, int across, tile_rows rows, T *m)
     vf least = vf_set(-(T)INFINITY), all = least;
     for (size_t c = 0; c < rows.lanes; c += VL) {
         const T *p = t.p + c;
-        vf a = least, b = least;
+        vf a = least, b = least, d = least, e = least;
         size_t i = 0;
         for (; i + 4 <= t.full; i += 4, p += 4 * t.step) {
-            vf x = vf_max(vf_load(p), vf_max(vf_load(p + t.step), least));
-            vf y = vf_max(vf_load(p + 2 * t.step), vf_max(vf_load(p + 3 * t.step), least));
-            a = vf_max(x, a);
-            b = vf_max(y, b);
+            a = vf_max(vf_load(p), a);
+            b = vf_max(vf_load(p + t.step), b);
+            d = vf_max(vf_load(p + 2 * t.step), d);
+            e = vf_max(vf_load(p + 3 * t.step), e);
         }
         for (; i < t.full; i++, p += t.step)
             a = vf_max(vf_load(p), a);
         if (t.part > c)
             a = vf_max(vf_load_n(p, t.part - c, least), a);
-        a = vf_max(a, b);
+        a = vf_max(vf_max(a, b), vf_max(d, e));
         if (across)
             vf_store(m + c, a);
         else
@@ -131,14 +133,19 @@ ALWAYS_INLINE void sum_lanes_as(const sums *s, tile_rows rows, tile x, tile e, c
         lanes_start(&a, &s->unit, top, s->across, s->across ? c : rows.first);
         const T *p = x.p + c;
         T *q = mode & STORE ? e.p + c : NULL;
-        for (size_t i = 0; i < x.full; lanes_fold(&a)) {
-            size_t stop = min_size(x.full, i + FOLD);
-            for (; i < stop; i++, p += x.step, q = mode & STORE ? q + e.step : q)
+        size_t i = 0;
+        for (; i + FOLD <= x.full; i += FOLD, lanes_fold(&a))
+            for (int j = 0; j < FOLD; j++, p += x.step, q = mode & STORE ? q + e.step : q) {
+                fetch_to_read(p);
+                if (mode & STORE)
+                    fetch_to_write(q);
                 lanes_step(&a, p, q, VL, mode);
-        }
+            }
+        for (; i < x.full; i++, p += x.step, q = mode & STORE ? q + e.step : q)
+            lanes_step(&a, p, q, VL, mode);
         if (x.part > c)
             lanes_step(&a, p, q, min_size(VL, x.part - c), mode);
-        lanes_end(&a, t->rest + c, t->rest_l + c, t->tops + c);
+        lanes_end(&a, x.full + (x.part > c), t->rest + c, t->rest_l + c, t->tops + c);
     }
 }
 
@@ -149,8 +156,7 @@ static __attribute__((noinline)) void sum_tile(const sums *s, tile_rows rows, ti
     switch (mode) {
     case STORE: sum_lanes_as(s, rows, x, e, top, t, STORE); break;
     case LEAVE_TOP: sum_lanes_as(s, rows, x, e, top, t, LEAVE_TOP); break;
-    case STORE | LEAVE_TOP: sum_lanes_as(s, rows, x, e, top, t, STORE | LEAVE_TOP); break;
-    default: sum_lanes_as(s, rows, x, e, top, t, PRECISE | LEAVE_TOP);
+    default: sum_lanes_as(s, rows, x, e, top, t, STORE | LEAVE_TOP);
     }
     if (!s->across)
         fold_lanes(t, rows.first, mode);
@@ -167,20 +173,24 @@ static inline void add_to_rest(sums *s, size_t l, double high, double low)
     s->rest_l[l] += lost + low;
 }
 
+/* The sums of row l in the unit of a maximum m, which is not smaller than that of the old one. */
+static void renew_unit(sums *s, size_t l, T m)
+{
+    units old = s->unit;
+    s->limit[l] = set_unit(&s->unit, l, m, s->cols);
+    double root = unit_ratio_root(&old, &s->unit, l);
+    s->rest[l] = s->rest[l] * root * root;
+    s->rest_l[l] = s->rest_l[l] * root * root;
+    s->top[l] = s->top[l] * root * root;
+    s->top_l[l] = s->top_l[l] * root * root;
+}
+
 /* New units where a row's maximum m left the old one. */
 static __attribute__((noinline)) void renew_units(sums *s, tile_rows rows, const T *m)
 {
-    units old = s->unit;
-    for (size_t l = rows.first; l < rows.first + rows.n; l++) {
-        if (!(m[l] > s->limit[l]))
-            continue;
-        s->limit[l] = set_unit(&s->unit, l, m[l], s->cols);
-        double root = unit_ratio_root(&old, &s->unit, l);
-        s->rest[l] = s->rest[l] * root * root;
-        s->rest_l[l] = s->rest_l[l] * root * root;
-        s->top[l] = s->top[l] * root * root;
-        s->top_l[l] = s->top_l[l] * root * root;
-    }
+    for (size_t l = rows.first; l < rows.first + rows.n; l++)
+        if (m[l] > s->limit[l])
+            renew_unit(s, l, m[l]);
 }
 
 /* The maxima m of a tile's rows. Where one exceeds its row's limit, units change, and what was stored in the old ones
@@ -201,28 +211,61 @@ static inline int sums_meet_tile(sums *s, tile_rows rows, int first, tile x, T *
     return outside;
 }
 
-/* Adds a tile whose maxima are m; mode: STORE, PRECISE or 0. A new maximum is left out and the old one joins the
-   others; wherever else the new one occurs it is counted. */
+/* Adds a tile whose maxima are m. With LEAVE_TOP a new maximum is left out and the old one joins the others; wherever
+   else the new one occurs it is counted. Without, `rest` is the whole sum. */
 static void sums_add_tile(sums *s, tile_rows rows, tile x, tile e, const T *m, int mode)
 {
     lane_totals t;
     ALIGNED T top[LANES] = {0};
     ALIGNED double high[LANES], low[LANES];
     const size_t first = rows.first, end = rows.first + rows.n;
-    exp_of_max(&s->unit, first, rows.n, m, mode, high + first, low + first);
-    for (size_t l = first; l < end; l++)
-        top[l] = m[l] > s->max[l] || m[l] == (T)INFINITY ? m[l] : (T)NAN;
-    sum_tile(s, rows, x, e, top, &t, mode | LEAVE_TOP);
+    if (mode & LEAVE_TOP) {
+        exp_of_max(&s->unit, first, rows.n, m, high + first, low + first);
+        for (size_t l = first; l < end; l++)
+            top[l] = m[l] > s->max[l] || m[l] == (T)INFINITY ? m[l] : (T)NAN;
+    }
+    sum_tile(s, rows, x, e, top, &t, mode);
     for (size_t l = first; l < end; l++) {
-        int fresh = top[l] == top[l];
-        double others = fresh ? t.tops[l] - 1 : 0;
         add_to_rest(s, l, t.rest[l], t.rest_l[l]);
-        double product = others * high[l], lost = others > 1 ? fma(others, high[l], -product) : 0;
-        add_to_rest(s, l, product, others * low[l] + lost);
-        add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);
-        s->top[l] = fresh ? high[l] : s->top[l];
-        s->top_l[l] = fresh ? low[l] : s->top_l[l];
+        if (mode & LEAVE_TOP) {
+            int fresh = top[l] == top[l];
+            double others = fresh ? t.tops[l] - 1 : 0;
+            double product = others * high[l], lost = others > 1 ? fma(others, high[l], -product) : 0;
+            add_to_rest(s, l, product, others * low[l] + lost);
+            add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);
+            s->top[l] = fresh ? high[l] : s->top[l];
+            s->top_l[l] = fresh ? low[l] : s->top_l[l];
+        }
         s->max[l] = m[l] > s->max[l] ? m[l] : s->max[l];
+    }
+}
+
+/* Whether exponentials in the unit of one are in that of the other. */
+static inline int share_units(const sums *s, const sums *t, tile_rows rows)
+{
+    int same = 1;
+    for (size_t l = rows.first; l < rows.first + rows.n; l++)
+        same &= unit_ratio_root(&s->unit, &t->unit, l) == 1;
+    return same;
+}
+
+/* Adds the sums of other tiles of the same rows; the smaller of two maxima joins the others, and where they are the
+   same one of them does. */
+static void sums_join(sums *s, tile_rows rows, sums part)
+{
+    if (!share_units(s, &part, rows))
+        for (size_t l = rows.first; l < rows.first + rows.n; l++) {
+            T m = part.max[l] > s->max[l] ? part.max[l] : s->max[l];
+            renew_unit(s, l, m);
+            renew_unit(&part, l, m);
+        }
+    for (size_t l = rows.first; l < rows.first + rows.n; l++) {
+        int fresh = part.max[l] > s->max[l];
+        add_to_rest(s, l, part.rest[l], part.rest_l[l]);
+        add_to_rest(s, l, fresh ? s->top[l] : part.top[l], fresh ? s->top_l[l] : part.top_l[l]);
+        s->top[l] = fresh ? part.top[l] : s->top[l];
+        s->top_l[l] = fresh ? part.top_l[l] : s->top_l[l];
+        s->max[l] = fresh ? part.max[l] : s->max[l];
     }
 }
 

@@ -17,14 +17,17 @@ enum {
     SHORT = 128, /* up to so many columns rows are transposed rather than summed along */
     STEPS = 128, /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
+    SEGMENT = 16, /* tiles, or more if there would be more than SL_SEGMENTS of them */
 };
 
 typedef struct {
     const sl_shape *shape;
     int across;
-    size_t batch;   /* rows taken together */
-    size_t chunk;   /* columns a tile holds */
-    size_t chunks;  /* tiles a row, or a batch across, is cut into */
+    size_t batch;    /* rows taken together */
+    size_t chunk;    /* columns a tile holds */
+    size_t chunks;   /* tiles a row, or a batch across, is cut into */
+    size_t segment;  /* tiles that long rows are summed by, see long.h */
+    size_t segments;
 } plan;
 
 /* One operand of a batch: where each of its rows starts, and whether tiles can be read and written in place. */
@@ -67,6 +70,11 @@ static inline plan make_plan(const sl_shape *s, const sl_array *x)
     p.batch = LANES;
     if (!p.across && s->cols * LANES > TILE)
         p.batch = s->cols < TILE ? TILE / s->cols : 1;
+    p.segments = 1;
+    if (p.chunks > SEGMENT) {
+        p.segment = p.chunks > SEGMENT * SL_SEGMENTS ? (p.chunks + SL_SEGMENTS - 1) / SL_SEGMENTS : SEGMENT;
+        p.segments = (p.chunks + p.segment - 1) / p.segment;
+    }
     return p;
 }
 

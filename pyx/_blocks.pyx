@@ -5,9 +5,13 @@ from cpython.pythread cimport (
     PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock, PyThread_type_lock,
     WAIT_LOCK,
 )
-from libc.stddef cimport ptrdiff_t
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
-from simdloss.ops cimport sl_array, sl_shape, sl_sum, sl_total_join
+from simdloss._dispatch cimport active
+from simdloss.ops cimport (
+    SL_OUTPUT, SL_ROWS, SL_SEGMENT_BYTES, SL_SEGMENTS, SL_SUM, sl_array, sl_part, sl_shape, sl_step, sl_sum,
+    sl_total_join,
+)
 
 from simdloss._threads import get_num_threads, recruit
 
@@ -26,12 +30,12 @@ cdef enum:
     BLOCK = 1 << 15
     # Their sums are kept until all are there.
     MAX_BLOCKS = 1024
-    # Rows that kernels compute side by side fill as many bytes of each column.
-    BATCH_BYTES = 128
+    # Blocks a thread, up to which rows are cut: the more there are, the more evenly they can be shared as they are.
+    FEW = 4
+    # Bytes, of the sums of long rows.
+    ALIGNMENT = 64
     # More than there are threads.
     CLOSED = 1 << 30
-    # Columns up to which kernels take several rows together even where these lie one behind the other.
-    SHORT = 1024
 
 # In picoseconds, whole ones so that the caller's floating-point flags stay: a row beside its elements; what a call must
 # take to be shared, and what each thread must get of it, since waking one takes tens of microseconds.
@@ -40,14 +44,17 @@ cdef size_t WORTH_SHARING = 500_000_000
 cdef size_t SHARE = 100_000_000
 
 
+# As many as pay for a call of so many parts.
+cdef size_t threads_for(size_t ps, size_t parts) except 0:
+    return 1 if ps < WORTH_SHARING else min(<size_t> get_num_threads(), parts, ps // SHARE)
+
+
 # Cuts n elements or rows into blocks of `size` or, to keep their number down, of a multiple of it.
 cdef int run_blocks(Block block, void *call, size_t n, size_t size, size_t ps, sl_sum *total) except -1:
     size *= 1 + (n - 1) // (size * MAX_BLOCKS)
     cdef size_t blocks = 1 + (n - 1) // size
-    cdef size_t threads = 1
+    cdef size_t threads = threads_for(ps, blocks)
     cdef _Team team
-    if ps >= WORTH_SHARING:
-        threads = min(<size_t> get_num_threads(), blocks, ps // SHARE)
     if threads == 1:
         with nogil:
             run_in_order(block, call, n, size, blocks, total)
@@ -63,21 +70,79 @@ cdef int run_many_elements(Block block, void *call, size_t n, bint is_double, si
     return run_blocks(block, call, n, BLOCK, (ps + ps * is_double) * n, total)
 
 
-cdef int run_many_rows(Block block, void *call, const sl_shape *shape, const sl_array *x, bint is_double, size_t ps,
+cdef int run_many_rows(Rows rows, void *call, const sl_shape *shape, const sl_array *x, bint is_double, size_t ps,
                        sl_sum *total) except -1:
-    cdef size_t unit = rows_together(shape, x, is_double)
-    cdef size_t size = unit * (1 + (BLOCK - 1) // (unit * shape.cols))
-    cdef size_t row = ROW + (ps + ps * is_double) * shape.cols
-    return run_blocks(block, call, shape.rows, size, row * shape.rows, total)
+    cdef size_t together, segments
+    cdef size_t all_ps = (ROW + (ps + ps * is_double) * shape.cols) * shape.rows
+    if is_double:
+        active.f64.cut_rows(shape, x, &together, &segments)
+    else:
+        active.f32.cut_rows(shape, x, &together, &segments)
+    cdef size_t batches = 1 + (shape.rows - 1) // together
+    cdef size_t threads = threads_for(all_ps, batches * segments)
+    if segments > 1 and rows.part != NULL and 1 < threads and batches < threads * FEW and batches <= MAX_BLOCKS:
+        return run_segments(rows, call, shape.rows, together, segments, all_ps, total)
+    cdef size_t size = together * (1 + (BLOCK - 1) // (together * shape.cols))
+    return run_blocks(rows.block, call, shape.rows, size, all_ps, total)
 
 
-# Rows that a block holds a multiple of, so that no batch of a kernel is cut.
-cdef size_t rows_together(const sl_shape *shape, const sl_array *x, bint is_double) noexcept:
-    cdef ptrdiff_t element = 8 if is_double else 4
-    cdef bint rows_are_neighbours = shape.row_dims > 0 and abs(x.row[shape.row_dims - 1]) <= element
-    if shape.cols <= SHORT or rows_are_neighbours:
-        return BATCH_BYTES // element
-    return 1
+# Segments of a few batches, as run_in_order has each of these a block of its own.
+ctypedef struct Segments:
+    Part part
+    void *call
+    size_t rows, together, segments
+    size_t first  # batch
+    sl_step step
+    char *sums
+
+
+cdef int run_segments(Rows rows, void *call, size_t n, size_t together, size_t segments, size_t ps,
+                      sl_sum *total) except -1:
+    cdef Segments s
+    cdef size_t i, count, batches = 1 + (n - 1) // together
+    cdef size_t group = min(batches, 1 + (SL_SEGMENTS - 1) // segments)
+    cdef sl_sum sum
+    s.part, s.call, s.rows, s.together, s.segments = rows.part, call, n, together, segments
+    cdef char *memory = <char *> PyMem_RawMalloc(group * (segments + 1) * SL_SEGMENT_BYTES + ALIGNMENT)
+    if memory == NULL:
+        raise MemoryError("no memory for the sums of long rows")
+    s.sums = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
+    try:
+        s.first = 0
+        while s.first < batches:
+            count = min(group, batches - s.first)
+            s.step = SL_SUM
+            run_blocks(segments_block, &s, count * segments, 1, ps * count // batches, NULL)
+            s.step = SL_ROWS
+            with nogil:
+                for i in range(count):
+                    sum.sum = sum.rest = 0
+                    run_part(&s, i, 0, &sum)
+                    if total != NULL:
+                        sl_total_join(total, &sum)
+            s.step = SL_OUTPUT
+            if rows.output:
+                run_blocks(segments_block, &s, count * segments, 1, ps * count // batches, NULL)
+            s.first += count
+    finally:
+        PyMem_RawFree(memory)
+    return 0
+
+
+cdef void segments_block(void *call, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
+    cdef Segments *s = <Segments *> call
+    cdef size_t i
+    for i in range(begin, end):
+        run_part(s, i // s.segments, i % s.segments, NULL)
+
+
+cdef void run_part(const Segments *s, size_t batch, size_t segment, sl_sum *sum) noexcept nogil:
+    cdef sl_part part
+    cdef size_t begin = (s.first + batch) * s.together
+    part.step = s.step
+    part.segment = segment
+    part.sums = s.sums + batch * (s.segments + 1) * SL_SEGMENT_BYTES
+    s.part(s.call, begin, min(s.rows, begin + s.together), &part, sum)
 
 
 cdef inline void run_block(Block block, void *call, size_t n, size_t size, size_t i, sl_sum *sum) noexcept nogil:

@@ -11,11 +11,11 @@ from simdloss._arrays cimport (
     has_row_shape, kernel_type_of, lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like,
     out_rows, read_axis, row_shape, shape_of,
 )
-from simdloss._blocks cimport run_rows
+from simdloss._blocks cimport Rows, run_rows
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_fraction, read_number, read_reduction
 from simdloss._targets cimport as_target, scan, sum_weights
-from simdloss.ops cimport sl_array, sl_cross_entropy, sl_shape, sl_share, sl_sum
+from simdloss.ops cimport sl_array, sl_cross_entropy, sl_part, sl_shape, sl_share, sl_sum
 
 cnp.import_array()
 
@@ -298,15 +298,25 @@ cdef void lay_operands(sl_cross_entropy *job, sl_shape *shape, _Operands o, cons
 ctypedef struct Call:
     const sl_cross_entropy *job
     void (*kernel)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+    void (*part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
+                 sl_sum *total) noexcept nogil
 
 
 cdef int run(const sl_cross_entropy *job, bint is_double, sl_sum *total) except -1:
     cdef Call call
+    cdef Rows rows
     call.job = job
     call.kernel = active.f64.cross_entropy if is_double else active.f32.cross_entropy
-    return run_rows(block, &call, job.shape, &job.logits, is_double, 400 if job.grad.p == NULL else 600, total)
+    call.part = active.f64.cross_entropy_part if is_double else active.f32.cross_entropy_part
+    rows.block, rows.part, rows.output = block, part_of_rows, job.grad.p != NULL
+    return run_rows(rows, &call, job.shape, &job.logits, is_double, 600 if rows.output else 400, total)
 
 
 cdef void block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
     call = <const Call *> given
     call.kernel(call.job, begin, end, total)
+
+
+cdef void part_of_rows(void *given, size_t begin, size_t end, const sl_part *part, sl_sum *total) noexcept nogil:
+    call = <const Call *> given
+    call.part(call.job, begin, end, part, total)

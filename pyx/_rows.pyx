@@ -7,9 +7,9 @@ from simdloss._arrays cimport (
     Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, kernel_type_of,
     lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like, out_rows, read_axes, shape_of,
 )
-from simdloss._blocks cimport run_rows
+from simdloss._blocks cimport Rows, run_rows
 from simdloss._dispatch cimport active
-from simdloss.ops cimport sl_logsumexp, sl_shape, sl_softmax, sl_sum
+from simdloss.ops cimport sl_logsumexp, sl_part, sl_shape, sl_softmax, sl_sum
 
 import numpy as np
 
@@ -316,13 +316,19 @@ cdef object normalised(object given, object axis, object out, bint log):
 ctypedef struct LogsumexpCall:
     const sl_logsumexp *job
     void (*kernel)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
+    void (*part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
 
 
 cdef int run_logsumexp(const sl_logsumexp *job, bint is_double) except -1:
     cdef LogsumexpCall call
+    cdef Rows rows
     call.job = job
     call.kernel = active.f64.logsumexp if is_double else active.f32.logsumexp
-    return run_rows(logsumexp_block, &call, job.shape, &job.x, is_double, 400 if job.softmax.p == NULL else 600, NULL)
+    call.part = active.f64.logsumexp_part if is_double else active.f32.logsumexp_part
+    rows.block, rows.part, rows.output = logsumexp_block, logsumexp_part, job.softmax.p != NULL
+    if job.b.p != NULL:
+        rows.part = NULL
+    return run_rows(rows, &call, job.shape, &job.x, is_double, 600 if rows.output else 400, NULL)
 
 
 cdef void logsumexp_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
@@ -330,18 +336,32 @@ cdef void logsumexp_block(void *given, size_t begin, size_t end, sl_sum *unused)
     call.kernel(call.job, begin, end)
 
 
+cdef void logsumexp_part(void *given, size_t begin, size_t end, const sl_part *part, sl_sum *unused) noexcept nogil:
+    call = <const LogsumexpCall *> given
+    call.part(call.job, begin, end, part)
+
+
 ctypedef struct SoftmaxCall:
     const sl_softmax *job
     void (*kernel)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
+    void (*part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
 
 
 cdef int run_softmax(const sl_softmax *job, bint is_double) except -1:
     cdef SoftmaxCall call
+    cdef Rows rows
     call.job = job
     call.kernel = active.f64.softmax if is_double else active.f32.softmax
-    return run_rows(softmax_block, &call, job.shape, &job.x, is_double, 600, NULL)
+    call.part = active.f64.softmax_part if is_double else active.f32.softmax_part
+    rows.block, rows.part, rows.output = softmax_block, softmax_part, True
+    return run_rows(rows, &call, job.shape, &job.x, is_double, 600, NULL)
 
 
 cdef void softmax_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
     call = <const SoftmaxCall *> given
     call.kernel(call.job, begin, end)
+
+
+cdef void softmax_part(void *given, size_t begin, size_t end, const sl_part *part, sl_sum *unused) noexcept nogil:
+    call = <const SoftmaxCall *> given
+    call.part(call.job, begin, end, part)

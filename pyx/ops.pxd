@@ -14,6 +14,8 @@ cdef extern from "ops.h" nogil:
         SL_INT32
         SL_INT64
         SL_UNSIGNED
+        SL_SEGMENTS
+        SL_SEGMENT_BYTES
 
     ctypedef struct sl_shape:
         size_t rows, cols
@@ -29,6 +31,16 @@ cdef extern from "ops.h" nogil:
 
     ctypedef struct sl_sum:
         double sum, rest
+
+    ctypedef enum sl_step:
+        SL_SUM
+        SL_ROWS
+        SL_OUTPUT
+
+    ctypedef struct sl_part:
+        sl_step step
+        size_t segment
+        void *sums
 
     ctypedef struct sl_logsumexp:
         const sl_shape *shape
@@ -70,6 +82,11 @@ cdef extern from "ops.h" nogil:
         void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
         void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
         void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+        void (*cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments) noexcept nogil
+        void (*logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
+        void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
+        void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
+                                   sl_sum *total) noexcept nogil
         void (*probe_read)(const float *x, float *sum, size_t n, size_t times) noexcept nogil
         void (*probe_copy)(const float *x, float *y, size_t n, size_t times) noexcept nogil
         void (*probe_stream)(const float *x, float *y, size_t n, size_t times) noexcept nogil
@@ -85,6 +102,11 @@ cdef extern from "ops.h" nogil:
         void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
         void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
         void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+        void (*cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments) noexcept nogil
+        void (*logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
+        void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
+        void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
+                                   sl_sum *total) noexcept nogil
         void (*probe_read)(const double *x, double *sum, size_t n, size_t times) noexcept nogil
         void (*probe_copy)(const double *x, double *y, size_t n, size_t times) noexcept nogil
         void (*probe_stream)(const double *x, double *y, size_t n, size_t times) noexcept nogil

@@ -17,8 +17,6 @@
 #include "labels.h"
 #include "targets.h"
 
-enum { GROUP = 8 }; /* lanes of the losses' sum: those of the widest vd */
-
 typedef struct {
     const sl_cross_entropy *a;
     int dense;       /* q is not 0 beside the target */
@@ -33,7 +31,7 @@ typedef struct {
     double below_top[LANES];                  /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
     double total[GROUP], total_l[GROUP];      /* of the losses, row i to lane i % GROUP, with what was lost */
     ALIGNED double spread[LANES];             /* q at the target without A */
-    labels labels;
+    label_work labels;
 } work;
 
 /* The class indices of n rows from `first`. */
@@ -172,7 +170,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
 /* The losses of what is not at the target, and of the squared logsumexp. */
 static void add_dense_losses(work *restrict k, const batch *restrict b, double *restrict loss)
 {
-    const labels *l = &k->labels;
+    const labels *l = &k->labels.sums;
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd mass = vd_get(l->mass + i) + vd_get(l->mass_l + i), log = vd_get(b->log + i) + vd_get(b->log_l + i);
         vd above = vd_read(b->sums.max + i) - vd_read(l->reference + i);
@@ -194,9 +192,10 @@ static void add_squares(work *k, const batch *b, double *loss)
 }
 
 /* Losses and what gradients are made of, in float64. Rows that are ignored get zeros whatever is in them. */
-static void finish_rows(work *restrict k, const batch *restrict b, double *restrict loss)
+static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss)
 {
     const vd zero = vd_set(0);
+    batch_log(b);
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd x = vd_read(k->x_target + i), max = vd_read(b->sums.max + i), gap = max - x, lost = zero;
         if (DTYPE == 64)
@@ -214,13 +213,19 @@ static void finish_rows(work *restrict k, const batch *restrict b, double *restr
         add_squares(k, b, loss);
     const double least = DTYPE == 32 ? 0x1p-126 : 0x1p-1022;
     for (size_t i = 0; i < b->lanes; i += VD) {
-        vd x = vd_get(k->sample + i) * vd_get(loss + i) + undefined(b, i), lost;
+        vd x = vd_get(k->sample + i) * vd_get(loss + i) + undefined(b, i);
         /* what is no number of T is no loss: the sum agrees with its terms */
         x = vd_choose((vd_bits)(vd_magnitude(x) < least), __builtin_convertvector(vd_round(x), vd_wide), x);
-        x = vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_number_or_nan(x));
-        vd_put(loss + i, x);
+        vd_put(loss + i, vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_number_or_nan(x)));
+    }
+}
+
+static void add_to_total(work *restrict k, const batch *restrict b, const double *restrict loss)
+{
+    for (size_t i = 0; i < b->lanes; i += VD) {
         double *total = k->total + i % GROUP, *total_l = k->total_l + i % GROUP;
-        vd_put(total, vd_two_sum(vd_get(total), x, &lost));
+        vd lost;
+        vd_put(total, vd_two_sum(vd_get(total), vd_get(loss + i), &lost));
         vd_put(total_l, vd_get(total_l) + vd_finite_or_0(lost));
     }
 }
@@ -315,7 +320,7 @@ static void put_gradient(work *k, batch *b)
     if (k->dense)
         find_label_factors(k, b, &d);
     for (size_t row = 0; row < batch_tile_rows(b); row++)
-        for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
+        for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk);
             if (k->dense)
                 subtract_labels(&k->labels, b, &f, &d, row, chunk, e);
@@ -327,21 +332,96 @@ static void put_gradient(work *k, batch *b)
         }
 }
 
-static void cross_entropy_batch(work *k, const sl_cross_entropy *a, batch *b)
+static void sum(work *k, batch *b)
 {
-    ALIGNED double loss[LANES], lse[LANES];
-    find_rows(&k->labels.soft, b->plan, &a->soft, b->number, b->n);
-    read_rows(k, b);
-    batch_sum(b, a->grad.p ? STORE : 0, k->dense ? add_labels : NULL, &k->labels);
-    batch_log(b);
-    finish_rows(k, b, loss);
+    batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, &k->labels);
+}
+
+static void put_rows(work *k, batch *b, const double *loss)
+{
+    const sl_cross_entropy *a = k->a;
+    ALIGNED double lse[LANES];
+    add_to_total(k, b, loss);
     put_row_values(b, &a->loss, loss);
     if (a->lse.p) {
         batch_logsumexp(b, lse);
         put_row_values(b, &a->lse, lse);
     }
-    if (a->grad.p)
+}
+
+static void cross_entropy_step(void *context, batch *b, const sl_part *part)
+{
+    work *k = context;
+    segment *whole = whole_rows(b, part);
+    ALIGNED double loss[LANES];
+    read_rows(k, b);
+    switch (part->step) {
+    case SL_SUM:
+        batch_cut(b, part);
+        sum(k, b);
+        keep_sums(b, part);
+        this_segment(part)->labels = k->labels.sums;
+        break;
+    case SL_ROWS:
+        join_sums(b, part);
+        if (k->dense)
+            join_labels(&k->labels.sums, b, part);
+        whole->labels = k->labels.sums;
+        memcpy(whole->x_target, k->x_target, sizeof k->x_target);
+        finish_rows(k, b, loss);
+        put_rows(k, b, loss);
+        break;
+    case SL_OUTPUT:
+        take_sums(b, part);
+        k->labels.sums = whole->labels;
+        memcpy(k->x_target, whole->x_target, sizeof k->x_target);
+        finish_rows(k, b, loss);
         put_gradient(k, b);
+    }
+}
+
+/* The next rows that are computed, from `first` on; returns the row after them. */
+static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t end)
+{
+    const sl_cross_entropy *a = k->a;
+    first = take_rows(k, b, p, first, end);
+    batch_begin(b, p, &a->logits, &a->grad, b->n);
+    find_rows(&k->labels.soft, p, &a->soft, b->number, b->n);
+    return first;
+}
+
+static void cross_entropy_batch(work *k, batch *b)
+{
+    ALIGNED double loss[LANES];
+    if (b->plan->segments > 1) {
+        long_rows(k, b, k->a->grad.p != NULL, cross_entropy_step);
+        return;
+    }
+    read_rows(k, b);
+    sum(k, b);
+    finish_rows(k, b, loss);
+    put_rows(k, b, loss);
+    if (k->a->grad.p)
+        put_gradient(k, b);
+}
+
+static void start(work *k, const sl_cross_entropy *a)
+{
+    k->a = a;
+    k->labels.weight = a->weight;
+    k->labels.keep = (T)(1 - a->label_smoothing);
+    k->labels.smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0;
+    k->dense = !a->target.p || a->label_smoothing != 0;
+    memset(k->total, 0, sizeof k->total);
+    memset(k->total_l, 0, sizeof k->total_l);
+}
+
+static void add_total(const work *k, sl_sum *total)
+{
+    for (int i = 0; i < GROUP; i++) {
+        sl_sum_add(total, k->total[i]);
+        sl_sum_add(total, k->total_l[i]);
+    }
 }
 
 void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
@@ -350,23 +430,27 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_s
     plan p = make_plan(a->shape, &a->logits);
     batch b;
     work k;
-    k.a = a;
-    k.labels.weight = a->weight;
-    k.labels.keep = (T)(1 - a->label_smoothing);
-    k.labels.smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0;
-    k.dense = !a->target.p || a->label_smoothing != 0;
-    memset(k.total, 0, sizeof k.total);
-    memset(k.total_l, 0, sizeof k.total_l);
+    start(&k, a);
     while (begin < end) {
-        begin = take_rows(&k, &b, &p, begin, end);
-        if (b.n == 0)
-            break;
-        batch_begin(&b, &p, &a->logits, &a->grad, b.n);
-        cross_entropy_batch(&k, a, &b);
+        begin = next_rows(&k, &b, &p, begin, end);
+        if (b.n)
+            cross_entropy_batch(&k, &b);
     }
-    for (int i = 0; i < GROUP; i++) {
-        sl_sum_add(total, k.total[i]);
-        sl_sum_add(total, k.total_l[i]);
-    }
+    add_total(&k, total);
+    fp_leave(state);
+}
+
+void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part, sl_sum *total)
+{
+    fp_state state = fp_enter();
+    plan p = make_plan(a->shape, &a->logits);
+    batch b;
+    work k;
+    start(&k, a);
+    next_rows(&k, &b, &p, begin, end);
+    if (b.n)
+        cross_entropy_step(&k, &b, part);
+    if (part->step == SL_ROWS)
+        add_total(&k, total);
     fp_leave(state);
 }

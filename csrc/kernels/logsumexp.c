@@ -7,22 +7,64 @@
    logsumexp.near_zero        f32 <= 0.55 (0.097, 10 classes), f64 <= 1.00 (0.064, 10 classes)
    logsumexp_and_grad.value   f32 <= 0.55 (0.511, logsumexp near 0, 100 classes), f64 <= 1.00 (0.780, logsumexp near 0, 10 classes)
    logsumexp_and_grad.grad    f32 <= 3.00 (1.847, dominated, 33 classes), f64 <= 4.00 (2.458, ascending, 128 classes) */
-#include "rows.h"
+#include "long.h"
 
-static void logsumexp_batch(const sl_logsumexp *a, batch *b)
+static void sum(const sl_logsumexp *a, batch *b)
+{
+    batch_sum(b, a->softmax.p ? STORE | LEAVE_TOP : LEAVE_TOP, NULL, NULL);
+}
+
+static void put_rows(const sl_logsumexp *a, batch *b)
 {
     ALIGNED double lse[LANES], sign[LANES];
-    batch_sum(b, a->softmax.p ? STORE : 0, NULL, NULL);
     batch_log(b);
     batch_logsumexp(b, lse);
     put_row_values(b, &a->lse, lse);
-    if (a->sign.p) {
-        for (size_t i = 0; i < b->n; i++)
-            sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
-        put_row_values(b, &a->sign, sign);
+    if (!a->sign.p)
+        return;
+    for (size_t i = 0; i < b->n; i++)
+        sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
+    put_row_values(b, &a->sign, sign);
+}
+
+static void logsumexp_step(void *job, batch *b, const sl_part *part)
+{
+    switch (part->step) {
+    case SL_SUM:
+        batch_cut(b, part);
+        sum(job, b);
+        keep_sums(b, part);
+        break;
+    case SL_ROWS:
+        join_sums(b, part);
+        put_rows(job, b);
+        break;
+    case SL_OUTPUT:
+        take_sums(b, part);
+        put_softmax(b);
     }
+}
+
+static void logsumexp_batch(const sl_logsumexp *a, batch *b)
+{
+    if (b->plan->segments > 1) {
+        long_rows((void *)a, b, a->softmax.p != NULL, logsumexp_step);
+        return;
+    }
+    sum(a, b);
+    put_rows(a, b);
     if (a->softmax.p)
         put_softmax(b);
+}
+
+void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part)
+{
+    fp_state state = fp_enter();
+    plan p = make_plan(a->shape, &a->x);
+    batch b;
+    batch_start(&b, &p, &a->x, &a->softmax, begin, end - begin);
+    logsumexp_step((void *)a, &b, part);
+    fp_leave(state);
 }
 
 /* The sum of weight * exp over one buffered tile of a row, in the row's unit. An infinite maximum has no exponential: it
@@ -64,7 +106,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
     double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
-    exp_of_max(&s.unit, 0, 1, s.max, 0, &top, &top_l);
+    exp_of_max(&s.unit, 0, 1, s.max, &top, &top_l);
     top = isinf(s.max[0]) ? 1 : top + top_l;
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
@@ -103,4 +145,11 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
         put_row_values(&b, &a->sign, sign);
     }
     fp_leave(state);
+}
+
+void FN(cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments)
+{
+    plan p = make_plan(s, x);
+    *together = p.batch;
+    *segments = p.segments;
 }

@@ -6,7 +6,7 @@
    The largest errors found in ULP, where fma is an instruction:
    softmax                    f32 <= 3.00 (1.847, dominated, 33 classes), f64 <= 4.00 (2.458, ascending, 128 classes)
    log_softmax                f32 <= 3.00 (1.250, spread 1, 10 classes), f64 <= 4.00 (1.291, logsumexp near 0, 5 classes) */
-#include "rows.h"
+#include "long.h"
 
 static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *log)
 {
@@ -26,22 +26,42 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
     tile_write(b->plan, &b->out, row, b->n, chunk, y);
 }
 
-static void softmax_batch(batch *b)
-{
-    batch_sum(b, STORE, NULL, NULL);
-    put_softmax(b);
-}
-
-static void log_softmax_batch(batch *b)
+static void put_log_softmax(batch *b)
 {
     ALIGNED T log[LANES] = {0};
-    batch_sum(b, 0, NULL, NULL);
     batch_log(b);
     for (size_t i = 0; i < b->lanes; i += VD)
         vd_write(log + i, vd_get(b->log + i) + vd_get(b->log_l + i) + undefined(b, i));
     for (size_t row = 0; row < batch_tile_rows(b); row++)
-        for (size_t chunk = 0; chunk < b->plan->chunks; chunk++)
+        for (size_t chunk = b->begin; chunk < b->end; chunk++)
             log_tile(b, row, chunk, b->sums.max, log);
+}
+
+static void sum(const sl_softmax *a, batch *b) { batch_sum(b, a->log ? LEAVE_TOP : STORE, NULL, NULL); }
+
+static void put(const sl_softmax *a, batch *b)
+{
+    if (a->log)
+        put_log_softmax(b);
+    else
+        put_softmax(b);
+}
+
+static void softmax_step(void *job, batch *b, const sl_part *part)
+{
+    switch (part->step) {
+    case SL_SUM:
+        batch_cut(b, part);
+        sum(job, b);
+        keep_sums(b, part);
+        break;
+    case SL_ROWS:
+        join_sums(b, part);
+        break;
+    case SL_OUTPUT:
+        take_sums(b, part);
+        put(job, b);
+    }
 }
 
 void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
@@ -51,10 +71,22 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
     batch b;
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->x, &a->y, first, min_size(p.batch, end - first));
-        if (a->log)
-            log_softmax_batch(&b);
-        else
-            softmax_batch(&b);
+        if (p.segments > 1) {
+            long_rows((void *)a, &b, 1, softmax_step);
+        } else {
+            sum(a, &b);
+            put(a, &b);
+        }
     }
+    fp_leave(state);
+}
+
+void FN(softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part)
+{
+    fp_state state = fp_enter();
+    plan p = make_plan(a->shape, &a->x);
+    batch b;
+    batch_start(&b, &p, &a->x, &a->y, begin, end - begin);
+    softmax_step((void *)a, &b, part);
     fp_leave(state);
 }

@@ -39,9 +39,11 @@ typedef vf vm;
 #define vf_minus_abs(a) OP(or)(vf_set((T)-0.0), a)
 #define vf_lt(a, b) OP(cmp)(a, b, _CMP_LT_OQ)
 #define vf_eq(a, b) OP(cmp)(a, b, _CMP_EQ_OQ)
+#define vf_ne(a, b) OP(cmp)(a, b, _CMP_NEQ_UQ)
 #define vf_select(m, a, b) OP(blendv)(b, a, m)
 #define vf_keep(m, a) OP(and)(m, a)    /* a where m, else 0 */
 #define vf_drop(m, a) OP(andnot)(m, a) /* 0 where m, else a */
+#define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
 #define vm_and OP(and)
 #define vm_any(m) (OP(movemask)(m) != 0)
 
@@ -106,37 +108,33 @@ static inline void vf_transpose(vf *v)
 }
 
 #if DTYPE == 32
-/* float rows are summed in double: each half of a vf is a vd */
-typedef __m256d vd, vdm;
+/* float labels are summed in double: each half of a vf is a vd */
+typedef __m256d vd;
 enum { VD = 4 };
 #define vd_set _mm256_set1_pd
-#define vd_load _mm256_loadu_pd
 #define vd_store _mm256_storeu_pd
 #define vd_add _mm256_add_pd
 #define vd_sub _mm256_sub_pd
-#define vd_max _mm256_max_pd
 #define vd_fma _mm256_fmadd_pd
-#define vd_fnma _mm256_fnmadd_pd
-#define vd_eq(a, b) _mm256_cmp_pd(a, b, _CMP_EQ_OQ)
-#define vd_add_where(m, a, b) _mm256_add_pd(a, _mm256_and_pd(m, b))     /* a + b where m, else a */
-#define vd_add_unless(m, a, b) _mm256_add_pd(a, _mm256_andnot_pd(m, b)) /* a where m, else a + b */
 #define vd_low(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
 #define vd_high(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))
 
-/* upper and lower half, quarter and so on are added */
-static inline double vd_sum(vd a)
+/* 16 numbers, looked up by the low bits of t */
+typedef struct {
+    vf low, high;
+} vf_table;
+
+static inline vf_table vf_table_load(const float *p) { return (vf_table){vf_load(p), vf_load(p + 8)}; }
+
+static inline vf vf_lookup(vf_table table, vf t)
 {
-    __m128d pair = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)));
+    __m256i i = VF_BITS(t);
+    vf low = _mm256_permutevar8x32_ps(table.low, i), high = _mm256_permutevar8x32_ps(table.high, i);
+    return OP(blendv)(low, high, VF_FROM_BITS(OPI(slli)(i, 28)));
 }
 
-#define vf_from_halves(low, high) _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low))
-
-/* a 2^k, k being the low bits of t's significand; the result is normal */
-static inline vd vd_times_pow2(vd a, vd t)
-{
-    return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a), _mm256_slli_epi64(_mm256_castpd_si256(t), 52)));
-}
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 #endif
 
 #include "x86_fpstate.h"

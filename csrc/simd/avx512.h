@@ -39,9 +39,11 @@ typedef __mmask8 vm;
 #define vf_minus_abs(a) OP(or)(vf_set((T)-0.0), a)
 #define vf_lt(a, b) OPM(cmp)(a, b, _CMP_LT_OQ)
 #define vf_eq(a, b) OPM(cmp)(a, b, _CMP_EQ_OQ)
+#define vf_ne(a, b) OPM(cmp)(a, b, _CMP_NEQ_UQ)
 #define vf_select(m, a, b) OP(mask_blend)(m, b, a)
 #define vf_keep(m, a) OP(maskz_mov)(m, a)            /* a where m, else 0 */
 #define vf_drop(m, a) OP(maskz_mov)((vm) ~(m), a) /* 0 where m, else a */
+#define vf_add_where(m, a, b) OP(mask_add)(a, m, a, b) /* a + b where m, else a */
 #define vm_and(a, b) ((vm)((a) & (b)))
 #define vm_any(m) ((m) != 0)
 
@@ -104,42 +106,24 @@ static inline void vf_transpose(vf *v)
 }
 
 #if DTYPE == 32
-/* float rows are summed in double: each half of a vf is a vd */
+/* float labels are summed in double: each half of a vf is a vd */
 typedef __m512d vd;
-typedef __mmask8 vdm;
 enum { VD = 8 };
 #define vd_set _mm512_set1_pd
-#define vd_load _mm512_loadu_pd
 #define vd_store _mm512_storeu_pd
 #define vd_add _mm512_add_pd
 #define vd_sub _mm512_sub_pd
-#define vd_max _mm512_max_pd
 #define vd_fma _mm512_fmadd_pd
-#define vd_fnma _mm512_fnmadd_pd
-#define vd_eq(a, b) _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ)
-#define vd_add_where(m, a, b) _mm512_mask_add_pd(a, m, a, b)           /* a + b where m, else a */
-#define vd_add_unless(m, a, b) _mm512_mask_add_pd(a, (vdm) ~(m), a, b) /* a where m, else a + b */
 #define vd_low(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))
 #define vd_high(a) _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))
 
-/* upper and lower half, quarter and so on are added */
-static inline double vd_sum(vd a)
-{
-    __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
-    __m128d pair = _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)));
-}
+/* 16 numbers, looked up by the low bits of t */
+typedef vf vf_table;
+#define vf_table_load vf_load
+#define vf_lookup(table, t) OP(permutexvar)(VF_BITS(t), table)
 
-static inline vf vf_from_halves(vd low, vd high)
-{
-    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
-}
-
-/* a 2^k, k being the low bits of t's significand; the result is normal */
-static inline vd vd_times_pow2(vd a, vd t)
-{
-    return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a), _mm512_slli_epi64(_mm512_castpd_si512(t), 52)));
-}
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 #endif
 
 #include "x86_fpstate.h"

@@ -41,6 +41,7 @@ typedef uint64x2_t vm;
 #define vf_select OP(vbsl)
 #define vf_keep(m, a) VF_FROM_BITS(OPU(vand)(m, VF_BITS(a))) /* a where m, else 0 */
 #define vf_drop(m, a) VF_FROM_BITS(OPU(vbic)(VF_BITS(a), m)) /* 0 where m, else a */
+#define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
 #define vm_and OPU(vand)
 
 /* b where one of them is NaN, as on x86 (vmaxq would give NaN) */
@@ -102,33 +103,39 @@ static inline void vf_transpose(vf *v)
 }
 
 #if DTYPE == 32
-/* float rows are summed in double: each half of a vf is a vd */
+/* float labels are summed in double: each half of a vf is a vd */
 typedef float64x2_t vd;
-typedef uint64x2_t vdm;
 enum { VD = 2 };
 #define vd_set vdupq_n_f64
-#define vd_load vld1q_f64
 #define vd_store vst1q_f64
 #define vd_add vaddq_f64
 #define vd_sub vsubq_f64
 #define vd_fma(a, b, c) vfmaq_f64(c, a, b)
-#define vd_fnma(a, b, c) vfmsq_f64(c, a, b)
-#define vd_eq vceqq_f64
-#define vd_add_where(m, a, b) vaddq_f64(a, vreinterpretq_f64_u64(vandq_u64(m, vreinterpretq_u64_f64(b))))
-#define vd_add_unless(m, a, b) vaddq_f64(a, vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(b), m)))
 #define vd_low(a) vcvt_f64_f32(vget_low_f32(a))
 #define vd_high vcvt_high_f64_f32
-#define vd_sum vaddvq_f64
-#define vf_from_halves(low, high) vcvt_high_f32_f64(vcvt_f32_f64(low), high)
 
-/* b where one of them is NaN */
-static inline vd vd_max(vd a, vd b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+#define vf_ne(a, b) vmvnq_u32(vf_eq(a, b))
 
-/* a 2^k, k being the low bits of t's significand; the result is normal */
-static inline vd vd_times_pow2(vd a, vd t)
+/* 16 numbers, looked up by the low bits of t */
+typedef uint8x16x4_t vf_table;
+
+static inline vf_table vf_table_load(const float *p)
 {
-    return vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(a), vshlq_n_u64(vreinterpretq_u64_f64(t), 52)));
+    vf_table table;
+    memcpy(&table, p, sizeof table);
+    return table;
 }
+
+/* bytes 4j to 4j + 3 of the table for the lane with index j */
+static inline vf vf_lookup(vf_table table, vf t)
+{
+    uint32x4_t j = vandq_u32(vreinterpretq_u32_f32(t), vdupq_n_u32(15));
+    uint32x4_t byte = vmlaq_u32(vdupq_n_u32(0x03020100), j, vdupq_n_u32(0x04040404));
+    return vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(byte)));
+}
+
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) VF_FROM_BITS(vaddq_u32(VF_BITS(a), vshlq_n_u32(VF_BITS(t), n)))
 #endif
 
 #include "fenv_fpstate.h"

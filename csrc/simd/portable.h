@@ -35,8 +35,10 @@ static inline void vf_store(T *p, vf a) { memcpy(p, &a, sizeof a); }
 #define vf_fnma(a, b, c) ((c) - (a) * (b))
 #define vf_lt(a, b) ((vm)((a) < (b)))
 #define vf_eq(a, b) ((vm)((a) == (b)))
+#define vf_ne(a, b) ((vm)((a) != (b)))
 #define vf_keep(m, a) ((vf)((m) & (vm)(a)))  /* a where m, else 0 */
 #define vf_drop(m, a) ((vf)(~(m) & (vm)(a))) /* 0 where m, else a */
+#define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
 #define vm_and(a, b) ((a) & (b))
 
 static inline vf vf_select(vm m, vf a, vf b) { return (vf)((m & (vm)a) | (~m & (vm)b)); }
@@ -94,43 +96,31 @@ static inline void vf_transpose(vf *v)
 }
 
 #if DTYPE == 32
-/* float rows are summed in double: each half of a vf is a vd */
+/* float labels are summed in double: each half of a vf is a vd */
 typedef double vd __attribute__((vector_size(16)));
-typedef int64_t vdm __attribute__((vector_size(16)));
 enum { VD = 2 };
 
 static inline vd vd_set(double a) { return a - (vd){0}; }
-
-static inline vd vd_load(const double *p)
-{
-    vd a;
-    memcpy(&a, p, sizeof a);
-    return a;
-}
-
 static inline void vd_store(double *p, vd a) { memcpy(p, &a, sizeof a); }
 
 #define vd_add(a, b) ((a) + (b))
 #define vd_sub(a, b) ((a) - (b))
 #define vd_fma(a, b, c) ((a) * (b) + (c))
-#define vd_fnma(a, b, c) ((c) - (a) * (b))
-#define vd_eq(a, b) ((vdm)((a) == (b)))
-#define vd_add_where(m, a, b) ((a) + (vd)((m) & (vdm)(b)))   /* a + b where m, else a */
-#define vd_add_unless(m, a, b) ((a) + (vd)(~(m) & (vdm)(b))) /* a where m, else a + b */
 #define vd_low(a) ((vd){(double)(a)[0], (double)(a)[1]})
 #define vd_high(a) ((vd){(double)(a)[2], (double)(a)[3]})
-#define vd_sum(a) ((a)[0] + (a)[1])
-#define vf_from_halves(low, high) ((vf){(float)(low)[0], (float)(low)[1], (float)(high)[0], (float)(high)[1]})
 
-/* b where one of them is NaN */
-static inline vd vd_max(vd a, vd b)
+/* 16 numbers, looked up by the low bits of t */
+typedef const T *vf_table;
+#define vf_table_load(p) (p)
+
+static inline vf vf_lookup(vf_table table, vf t)
 {
-    vdm m = a > b;
-    return (vd)((m & (vdm)a) | (~m & (vdm)b));
+    vu i = (vu)t & 15;
+    return (vf){table[i[0]], table[i[1]], table[i[2]], table[i[3]]};
 }
 
-/* a 2^k, k being the low bits of t's significand; the result is normal */
-static inline vd vd_times_pow2(vd a, vd t) { return (vd)((vdm)a + ((vdm)t << 52)); }
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) ((vf)((vu)(a) + ((vu)(t) << (n))))
 #endif
 
 #include "fenv_fpstate.h"

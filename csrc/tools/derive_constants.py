@@ -10,6 +10,7 @@ The error printed beside each is measured after rounding, in exact arithmetic.
 
 import argparse
 import pathlib
+import struct
 import sys
 
 from mpmath import mp, mpf
@@ -76,6 +77,10 @@ def define(name, x, bits):
     return f"#define {name} {c_number(x, bits)} /* {mp.nstr(x, 8)} */"
 
 
+def numbers(values):
+    return ", ".join(c_number(x, 24) for x in values)
+
+
 def polynomial(name, meaning, f, low, high, degree, bits, weight):
     """One #define of a coefficient list, highest first.
 
@@ -129,6 +134,21 @@ def dtype_constants(dtype):
     )
 
 
+def part_constants():
+    """Powers of 2 between whole ones, for float32 rows (lanes_f32.h)."""
+    bits, parts, shift = 24, 16, 19
+    powers = [mpf(2) ** (mpf(j) / parts) for j in range(parts)]
+    scales = [struct.unpack("<I", struct.pack("<f", float(p)))[0] - (j << shift) for j, p in enumerate(powers)]
+    lacking = [rounded(mp.log(p / rounded(p, bits)), bits) for p in powers]
+    return "\n".join(
+        [
+            "/* 2^(j/16) as the float32 whose bits have j << 19 taken away; the logarithm of what each lacks */",
+            f"#define PART_SCALES {numbers(mpf(struct.unpack('<f', struct.pack('<I', s))[0]) for s in scales)}",
+            f"#define PART_LACKING {numbers(lacking)}",
+        ]
+    )
+
+
 def row_constants():
     ln2 = mp.ln(2)
     half = ln2 / 2 * (1 + mpf(2) ** -20)
@@ -137,8 +157,7 @@ def row_constants():
         [
             define("ROW_LOG2E", rounded(1 / ln2, 53), 53),
             define("ROW_LN2", rounded(ln2, 53), 53),
-            polynomial("WIDE_EXP", "exp(r), |r| <= ln(2)/2", mp.exp, -half, half, 8, 53, lambda r: mpf(1)),
-            polynomial("PRECISE_EXP", "the same, longer", mp.exp, -half, half, 11, 53, lambda r: mpf(1)),
+            polynomial("ROW_EXP", "exp(r), |r| <= ln(2)/2", mp.exp, -half, half, 11, 53, lambda r: mpf(1)),
             define("ROW_LN2_HI", high, 53),
             define("ROW_LN2_LO", rounded(ln2 - high, 53), 53),
             polynomial(
@@ -162,6 +181,7 @@ def header():
             "/* Written by csrc/tools/derive_constants.py; do not edit. Coefficients: highest power first. */",
             "#if DTYPE == 32",
             dtype_constants(32),
+            part_constants(),
             "#else",
             dtype_constants(64),
             "#endif",
