@@ -53,7 +53,7 @@
 #define ROW_EXP 0x1.af6e9ed5c05d5p-26, 0x1.28b0efae6fca8p-22, 0x1.71ddee618dfa9p-19, 0x1.a01995c128549p-16, 0x1.a01a01b44afdfp-13, 0x1.6c16c186053dfp-10, 0x1.111111110e9efp-7, 0x1.555555554fe0bp-5, 0x1.555555555555cp-3, 0x1.000000000000cp-1, 0x1.0000000000000p+0, 0x1.0000000000000p+0
 #define ROW_LN2_HI 0x1.62e42fefa4000p-1 /* 0.69314718 */
 #define ROW_LN2_LO -0x1.8432a1b0e2634p-43 /* -1.7239445e-13 */
-/* 2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5: error 2^-65.34 */
-#define ROW_ATANH_REST 0x1.f7c436412f4c8p-4, 0x1.dce85ba54161fp-4, 0x1.11251fdadb7ccp-3, 0x1.3b137cac98ad0p-3, 0x1.745d161005e93p-3, 0x1.c71c71d22ff95p-3, 0x1.24924924813c3p-2, 0x1.9999999999b08p-2, 0x1.5555555555555p-1
-/* the same, shorter: error 2^-41.19 */
-#define WIDE_ATANH_REST 0x1.9c28464da10e1p-3, 0x1.c552577622336p-3, 0x1.2496eab90afcfp-2, 0x1.99998f2875b34p-2, 0x1.555555592b397p-1
+/* 2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 0.2005: error 2^-65.33 */
+#define ROW_ATANH_REST 0x1.f8a7dae49abe5p-4, 0x1.dcc32bdbaa4f5p-4, 0x1.11265eee60c27p-3, 0x1.3b137162a7701p-3, 0x1.745d1649b4ea2p-3, 0x1.c71c71d18bfc3p-3, 0x1.2492492481b1fp-2, 0x1.9999999999b04p-2, 0x1.5555555555555p-1
+/* the same, shorter: error 2^-41.14 */
+#define WIDE_ATANH_REST 0x1.9c5ec11df1a29p-3, 0x1.c54d8911d06bep-3, 0x1.2496fd39958f9p-2, 0x1.99998ef10fc33p-2, 0x1.55555559449cep-1

@@ -52,6 +52,9 @@ static inline vf vf_times_pow2(vf a, vf t) { return vf_add_bits(a, t, SIGNIFICAN
    every instruction set with fma gives the same bytes. */
 enum { LANES = 128 / sizeof(T) };
 
+/* For arrays of LANES: no vector of theirs crosses a cache line. */
+#define ALIGNED _Alignas(64)
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }

@@ -11,16 +11,16 @@
 /* Sums over the labels of rows: of q_j (reference - x_j) and of q_j. The reference is the largest logit so far, so that
    all terms have one sign. */
 typedef struct {
-    T reference[LANES];
-    sl_sum gap[LANES], mass[LANES];
+    ALIGNED T reference[LANES];
+    ALIGNED double gap[LANES], gap_l[LANES], mass[LANES], mass_l[LANES];
 } labels;
 
 /* What is handed on from one step to another: of each segment, and behind the last one of the whole rows. */
 typedef struct {
     sums sums;
     size_t stale;
-    labels labels;          /* cross_entropy alone, */
-    double x_target[LANES]; /* likewise: the logits may be overwritten */
+    labels labels;             /* cross_entropy alone, */
+    ALIGNED T x_target[LANES]; /* likewise: the logits may be overwritten */
 } segment;
 
 _Static_assert(sizeof(segment) <= SL_SEGMENT_BYTES, "see ops.h");
@@ -51,7 +51,7 @@ static void join_sums(batch *b, const sl_part *part)
 {
     const segment *all = part->sums;
     b->sums = all[0].sums;
-    for (size_t i = 1; i < b->plan->segments && !skips(b, 0); i++)
+    for (size_t i = 1; i < b->plan->segments; i++)
         sums_join(&b->sums, rows_of_tile(b, 0), all[i].sums);
     whole_rows(b, part)->sums = b->sums;
 }
@@ -62,26 +62,24 @@ static void take_sums(batch *b, const sl_part *part)
     const segment *s = this_segment(part);
     batch_cut(b, part);
     b->sums = whole_rows(b, part)->sums;
-    if (!skips(b, 0))
-        b->stale = share_units(&b->sums, &s->sums, rows_of_tile(b, 0)) ? s->stale : b->end;
+    b->stale = share_units(&b->sums, &s->sums, rows_of_tile(b, 0)) ? s->stale : b->end;
 }
 
-/* One step for the batch that starts at row `first`. */
-typedef void long_step(void *context, batch *b, size_t first, const sl_part *part);
+typedef void long_step(void *context, batch *b, const sl_part *part);
 
 /* All steps of a batch of long rows. */
-static __attribute__((noinline)) void long_rows(void *context, batch *b, size_t first, int output, long_step *step)
+static __attribute__((noinline)) void long_rows(void *context, batch *b, int output, long_step *step)
 {
     const plan *p = b->plan;
     segment all[SL_SEGMENTS + 1];
     sl_part part = {.sums = all};
     for (part.step = SL_SUM; part.segment < p->segments; part.segment++)
-        step(context, b, first, &part);
+        step(context, b, &part);
     part.step = SL_ROWS;
-    step(context, b, first, &part);
+    step(context, b, &part);
     part.step = SL_OUTPUT;
     for (part.segment = 0; output && part.segment < p->segments; part.segment++)
-        step(context, b, first, &part);
+        step(context, b, &part);
 }
 
 #endif

@@ -54,7 +54,7 @@ enum { SL_SEGMENTS = 32, SL_SEGMENT_BYTES = 4096 };
 typedef struct {
     sl_step step;
     size_t segment;
-    void *sums; /* (segments + 1) SL_SEGMENT_BYTES, which the steps of the same rows hand on; aligned as a double */
+    void *sums; /* (segments + 1) SL_SEGMENT_BYTES, which the steps of the same rows hand on; aligned to 64 bytes */
 } sl_part;
 
 typedef struct {

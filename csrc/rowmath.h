@@ -54,8 +54,8 @@ static inline double row_exp(double z, double k)
 }
 
 /* log(1 + x + x_l) for x > -1 as high + low, right to 0.1 ULP: 1 + x = 2^k (1 + f) with f in [-1/4, 1/2], log(1 + f)
-   = 2 atanh(f/(2 + f)). No step cancels: for x < 1/2, k is 0 and f is x. Not `precise`: right to 2^-41, and low is 0. */
-static inline void log1p_parts(double x, double x_l, int precise, double *high, double *low)
+   = 2 atanh(f/(2 + f)). No step cancels: for x < 1/2, k is 0 and f is x. */
+static inline void log1p_parts(double x, double x_l, double *high, double *low)
 {
     const double two52 = 0x1p52;
     const uint64_t exponent_bits = 0x7ff0000000000000, bias = 1023, two52_bits = 0x4330000000000000;
@@ -65,12 +65,6 @@ static inline void log1p_parts(double x, double x_l, int precise, double *high, 
     double k = bits_to_double((exponent >> 52) | two52_bits) - (two52 + (double)bias);
     double scale = bits_to_double((2 * bias << 52) - exponent); /* 2^-k */
     double y_l = x > 1 ? (x - y) + 1 : (1 - y) + x, f = y * scale - 1 + y_l * scale;
-    if (!precise) {
-        double s = f / (2 + f), w = s * s;
-        *high = multiply_add(k, ROW_LN2, multiply_add(w * s, polynomial_4(w, WIDE_ATANH_REST), 2 * s));
-        *low = 0;
-        return;
-    }
     double a = y * scale - 1, b = y_l * scale, f_l = (a - f) + b + x_l * scale;
 
     double d = 2 + f, d_l = (2 - d) + f + f_l, s = f / d;

@@ -3,44 +3,52 @@
 #ifndef SL_ROWS_H
 #define SL_ROWS_H
 
-#include "rowmath.h"
+#include "rowvec.h"
 #include "sumexp.h"
+
+enum { GROUP = 8 }; /* lanes of sums over elements or rows one by one: those of the widest vd */
 
 typedef struct {
     const plan *plan;
-    size_t n;
+    ALIGNED size_t number[LANES];       /* the rows, in ascending order */
+    size_t n, lanes;                    /* n rounded up to whole vectors: absent rows are computed, not used */
     rows_of x, out;                     /* out, optional: where exponentials stay until they are scaled */
-    int skip[LANES];                    /* rows that batch_sum may leave out; its caller makes nothing of them */
     size_t begin, end;                  /* the tiles walked: all, or those of a segment (long.h) */
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     sums sums;
-    double log[LANES], log_l[LANES];    /* log1p(S'/e^max): logsumexp is max + log */
-    T exps[TILE], scratch[TILE];
+    ALIGNED double log[LANES], log_l[LANES]; /* log1p(S'/e^max): logsumexp is max + log */
+    double inverse[LANES];              /* 1/(e^max + S') */
+    ALIGNED T exps[TILE], scratch[TILE];
 } batch;
 
-static inline void batch_start(batch *b, const plan *p, const sl_array *x, const sl_array *out, size_t first, size_t n)
+/* A batch of the rows in `number`. */
+static inline void batch_begin(batch *b, const plan *p, const sl_array *x, const sl_array *out, size_t n)
 {
     b->plan = p;
     b->n = n;
-    b->x = rows_at(p, x, first, n);
-    b->out = rows_at(p, out, first, n);
+    b->lanes = (n + VL - 1) / VL * VL;
+    find_rows(&b->x, p, x, b->number, n);
+    find_rows(&b->out, p, out, b->number, n);
     if (out->p == x->p) /* in place, logits are still wanted after their exponentials are known */
         b->out.direct = 0;
-    memset(b->skip, 0, sizeof b->skip);
     b->begin = b->stale = 0;
     b->end = p->chunks;
 }
 
-/* Whether batch_sum leaves a row out. */
-static inline int skips(const batch *b, size_t row) { return !b->plan->across && b->skip[row]; }
+/* A batch of n rows from `first`. */
+static inline void batch_start(batch *b, const plan *p, const sl_array *x, const sl_array *out, size_t first, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        b->number[i] = first + i;
+    batch_begin(b, p, x, out, n);
+}
 
 /* Tiles are visited row by row along, and all rows at once across. */
 static inline size_t batch_tile_rows(const batch *b) { return b->plan->across ? 1 : b->n; }
 
 static inline tile_rows rows_of_tile(const batch *b, size_t row)
 {
-    size_t lanes = (b->n + VL - 1) / VL * VL;
-    return b->plan->across ? (tile_rows){0, lanes, lanes} : (tile_rows){row, 1, LANES};
+    return b->plan->across ? (tile_rows){0, b->lanes, b->lanes} : (tile_rows){row, 1, LANES};
 }
 
 static inline tile read_x(batch *b, size_t row, size_t chunk)
@@ -80,8 +88,6 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     sums_start(&b->sums, p->across, p->shape->cols);
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
         tile_rows rows = rows_of_tile(b, row);
-        if (skips(b, row))
-            continue;
         if (b->begin) /* the unit that the first segment starts with, too */
             sums_meet_tile(&b->sums, rows, 1, read_x(b, row, 0), m);
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
@@ -95,68 +101,67 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     }
 }
 
-/* What follows runs over rows in groups that fill a vector of any instruction set; absent rows are computed, not
-   used. */
-enum { GROUP = 8 };
-
 /* log1p(S'/e^max) of every row. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
 static void batch_log(batch *restrict b)
 {
     const sums *s = &b->sums;
-    for (size_t g = 0; g < b->n; g += GROUP)
-        for (size_t i = g; i < g + GROUP; i++) {
-            double top = s->top[i] > 0 ? s->top[i] : 1, ratio, ratio_l;
-            divide_parts(s->rest[i], s->rest_l[i], top, s->top_l[i], &ratio, &ratio_l);
-            log1p_parts(ratio, ratio_l, DTYPE == 64, &b->log[i], &b->log_l[i]);
-        }
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd top = vd_get(s->top + i);
+        top = vd_choose((vd_bits)(top > 0), top, vd_set(1));
+        vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)});
+        vd_put(b->log + i, log.h);
+        vd_put(b->log_l + i, log.l);
+    }
 }
 
 /* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to
    0. */
-static inline double undefined(const batch *b, size_t i)
+static inline vd undefined(const batch *b, size_t i)
 {
-    double max = (double)b->sums.max[i];
-    return b->plan->shape->cols ? max - max : 0;
+    vd max = vd_read(b->sums.max + i);
+    return b->plan->shape->cols ? (vd)(max - max) : vd_set(0);
 }
 
-/* One NaN for all, whichever one arithmetic came upon first: it depends on the instruction set. */
-static inline double number_or_nan(double x) { return x == x ? x : (double)NAN; }
+/* inverse of every row */
+static void batch_invert(batch *restrict b)
+{
+    for (size_t i = 0; i < b->lanes; i += VD)
+        vd_put(b->inverse + i, 1.0 / (vd_get(b->sums.top + i) + vd_get(b->sums.rest + i)));
+}
 
 /* What softmax multiplies the kept exponentials by, times `weight`: high and low part. */
 typedef struct {
-    T high[LANES], low[LANES];
+    ALIGNED T high[LANES], low[LANES];
 } row_factors;
 
 static void batch_factors(const batch *restrict b, const double *restrict weight, row_factors *restrict f)
 {
     const sums *s = &b->sums;
-    for (size_t g = 0; g < b->n; g += GROUP)
-        for (size_t i = g; i < g + GROUP; i++) {
-            double sum, lost, ratio, ratio_l;
-            two_sum(s->top[i], s->rest[i], &sum, &lost); /* without top_l: the kept exponentials lack theirs too */
-            divide_parts(weight[i], 0, sum, lost + s->rest_l[i], &ratio, &ratio_l);
-            ratio = number_or_nan(ratio + undefined(b, i));
-            T high = (T)ratio, low = (T)((ratio - (double)high) + ratio_l);
-            f->high[i] = high;
-            f->low[i] = high == high ? low : 0;
-        }
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd w = vd_get(weight + i), inverse = vd_get(b->inverse + i), q = w * inverse;
+        vd high = vd_number_or_nan(q + undefined(b, i)), low, lost, sum;
+        if (DTYPE == 64) {
+            sum = vd_two_sum(vd_get(s->top + i), vd_get(s->rest + i), &lost); /* the exponentials lack top_l too */
+            low = (vd_fma(-q, sum, w) - q * (lost + vd_get(s->rest_l + i))) * inverse;
+        } else
+            low = high - __builtin_convertvector(vd_round(high), vd_wide);
+        vd_write(f->high + i, high);
+        vd_write(f->low + i, vd_where((vd_bits)(high == high), low));
+    }
 }
-
-/* 0 for what is lost from an infinite sum, which is NaN */
-static inline double finite_or_0(double lost) { return lost - lost == 0 ? lost : 0; }
 
 /* high + low + last */
-static inline double sum_parts(double high, double low, double last)
+ALWAYS_INLINE vd sum_parts(vd high, vd low, vd last)
 {
-    double sum = high + low, lost = 0;
+    vd lost = vd_set(0), sum = high + low;
     if (DTYPE == 64)
-        two_sum(high, low, &sum, &lost);
-    return sum + (finite_or_0(lost) + last);
+        sum = vd_two_sum(high, low, &lost);
+    return sum + (vd_finite_or_0(lost) + last);
 }
 
-static inline double logsumexp_of(const batch *b, size_t i)
+ALWAYS_INLINE vd logsumexp_of(const batch *b, size_t i)
 {
-    return sum_parts((double)b->sums.max[i], b->log[i], b->log_l[i]);
+    return sum_parts(vd_read(b->sums.max + i), vd_get(b->log + i), vd_get(b->log_l + i));
 }
 
 /* The exponentials of a tile, as batch_sum kept them or computed once more. */
@@ -188,7 +193,7 @@ static __attribute__((noinline)) double logsumexp_again(batch *b, size_t row)
         sl_sum_add(&others, total[l]);
         sl_sum_add(&others, total_l[l]);
     }
-    log1p_parts(others.sum, others.rest, 1, &log, &log_l);
+    log1p_parts(others.sum, others.rest, &log, &log_l);
     two_sum((double)max, log, &sum, &lost);
     return sum + (lost + log_l);
 }
@@ -198,37 +203,42 @@ static __attribute__((noinline)) double logsumexp_again(batch *b, size_t row)
 static inline void batch_logsumexp(batch *b, double *lse)
 {
     const sums *s = &b->sums;
-    for (size_t i = 0; i < b->n; i++)
-        lse[i] = logsumexp_of(b, i);
+    for (size_t i = 0; i < b->lanes; i += VD)
+        vd_put(lse + i, logsumexp_of(b, i));
     for (size_t i = 0; i < b->n; i++)
         if (DTYPE == 32 && s->max[i] < 0 && fabs(lse[i]) * (s->rest[i] + s->top[i]) < s->rest[i])
             lse[i] = logsumexp_again(b, i);
 }
 
-/* One value a row of the batch that starts at row `first` to a per-row output. */
-static inline void put_row_values(const batch *b, const sl_array *a, size_t first, const double *value)
+/* Whether these are all the rows from the first to the last. */
+static inline int batch_is_whole(const batch *b) { return b->number[b->n - 1] - b->number[0] == b->n - 1; }
+
+/* One value a row to a per-row output. */
+static inline void put_row_values(const batch *b, const sl_array *a, const double *value)
 {
     if (!a->p)
         return;
     ptrdiff_t at[LANES];
-    T x[LANES];
+    ALIGNED T x[LANES];
+    for (size_t i = 0; i < b->lanes; i += VD)
+        vd_write(x + i, vd_number_or_nan(vd_get(value + i)));
+    if (b->plan->shape->row_dims == 1 && a->row[0] == sizeof(T) && !a->storage && batch_is_whole(b)) {
+        memcpy(a->p + b->number[0] * sizeof(T), x, b->n * sizeof(T));
+        return;
+    }
+    row_offsets(b->plan->shape, a->row, b->number, b->n, at);
     for (size_t i = 0; i < b->n; i++)
-        x[i] = (T)number_or_nan(value[i]);
-    row_offsets(b->plan->shape, a->row, first, b->n, at);
-    if (b->plan->shape->row_dims == 1 && a->row[0] == sizeof(T) && !a->storage)
-        memcpy(a->p + at[0], x, b->n * sizeof(T));
-    else
-        for (size_t i = 0; i < b->n; i++)
-            scatter(a->p + at[i], 0, x + i, 1, 1, a->storage);
+        scatter(a->p + at[i], 0, x + i, 1, 1, a->storage);
 }
 
 /* The second walk of a softmax: the kept exponentials over their sums, to the output. */
 static inline void put_softmax(batch *b)
 {
-    double one[LANES];
+    ALIGNED double one[LANES];
     row_factors f;
     for (int i = 0; i < LANES; i++)
         one[i] = 1;
+    batch_invert(b);
     batch_factors(b, one, &f);
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {

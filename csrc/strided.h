@@ -42,6 +42,9 @@ static inline void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t str
             *to = swapped(from);
     else if (step == 1 && stride == sizeof(T))
         memcpy(to, from, n * sizeof(T));
+    else if (step == 1 && stride == 2 * sizeof(T)) /* as real parts of complex numbers; vector code */
+        for (size_t i = 0; i < n; i++)
+            memcpy(to + i, from + i * (2 * sizeof(T)), sizeof(T));
     else
         for (size_t i = 0; i < n; i++, to += step, from += stride)
             memcpy(to, from, sizeof(T));

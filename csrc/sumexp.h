@@ -21,10 +21,10 @@ enum {
 typedef struct {
     int across;
     size_t cols;
-    units unit;
-    T limit[LANES];                       /* the maximum above which a new unit is needed */
+    ALIGNED units unit;
+    ALIGNED T limit[LANES];                    /* the maximum above which a new unit is needed */
     T max[LANES];                         /* so far; NaN does not count */
-    double rest[LANES], rest_l[LANES];    /* S', high and low part */
+    ALIGNED double rest[LANES], rest_l[LANES]; /* S', high and low part */
     double top[LANES], top_l[LANES];      /* e_m, likewise */
 } sums;
 
@@ -122,12 +122,8 @@ static inline void tile_max(tile t, int across, tile_rows rows, T *m)
 }
 
 typedef struct {
-    double rest[LANES], rest_l[LANES], tops[LANES];
+    ALIGNED double rest[LANES], rest_l[LANES], tops[LANES];
 } lane_totals;
-
-typedef struct {
-    double gap[LANES], mass[LANES], mass_l[LANES];
-} label_totals;
 
 /* The sums of all lanes, which belong to one row, in the place of that row. */
 static inline void fold_lanes(lane_totals *t, size_t row, int mode)
@@ -234,8 +230,8 @@ static inline int sums_meet_tile(sums *s, tile_rows rows, int first, tile x, T *
 static void sums_add_tile(sums *s, tile_rows rows, tile x, tile e, const T *m, int mode)
 {
     lane_totals t;
-    T top[LANES] = {0};
-    double high[LANES], low[LANES];
+    ALIGNED T top[LANES] = {0};
+    ALIGNED double high[LANES], low[LANES];
     const size_t first = rows.first, end = rows.first + rows.n;
     if (mode & LEAVE_TOP) {
         exp_of_max(&s->unit, first, rows.n, m, high + first, low + first);

@@ -2,7 +2,8 @@
 
    A tile lies along one row (its lanes are neighbouring columns) or across LANES rows (its lanes are rows, a step is
    a column). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and
-   rows whose elements lie apart, since then their neighbours mostly lie together (class axis first or in the middle).
+   rows whose elements lie far apart, since then their neighbours mostly lie together (class axis first or in the
+   middle).
    Which one is chosen depends on the number of columns and on their stride, never on the other rows: a row's result
    is the same bytes whatever rows stand beside it. */
 #ifndef SL_TILE_H
@@ -12,6 +13,7 @@
 #include "transpose.h"
 
 enum {
+    FEW = 4,     /* columns so many elements apart are gathered rather than taken with those of other rows */
     SHORT = 128, /* up to so many columns rows are transposed rather than summed along */
     STEPS = 128, /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
@@ -31,7 +33,7 @@ typedef struct {
 /* One operand of a batch: where each of its rows starts, and whether tiles can be read and written in place. */
 typedef struct {
     const sl_array *array;
-    ptrdiff_t row[LANES];
+    ALIGNED ptrdiff_t row[LANES];
     int direct;
 } rows_of;
 
@@ -52,11 +54,11 @@ static inline int contiguous_columns(const sl_shape *s, const sl_array *a)
     return is_aligned(a, 0) && (s->cols <= 1 || (s->col_dims == 1 && a->col[0] == sizeof(T)));
 }
 
-/* Whether the columns of a row lie apart, as those of a class axis that is not last. */
+/* Whether the columns of a row lie far apart, as those of a class axis that is not last. */
 static inline int scattered_columns(const sl_shape *s, const sl_array *a)
 {
     const ptrdiff_t item = a->storage & SL_HALF ? 2 : sizeof(T);
-    return s->col_dims == 1 && a->col[0] != item && a->col[0] != -item;
+    return s->col_dims == 1 && (a->col[0] > FEW * item || a->col[0] < -FEW * item);
 }
 
 static inline plan make_plan(const sl_shape *s, const sl_array *x)
@@ -76,23 +78,30 @@ static inline plan make_plan(const sl_shape *s, const sl_array *x)
     return p;
 }
 
-/* The byte offsets of n consecutive rows from the row `first`. */
-static inline void row_offsets(const sl_shape *s, const ptrdiff_t *stride, size_t first, size_t n, ptrdiff_t *offset)
+/* The byte offsets of n rows, in ascending order. */
+static inline void row_offsets(const sl_shape *s, const ptrdiff_t *stride, const size_t *number, size_t n,
+                               ptrdiff_t *offset)
 {
     if (s->row_dims <= 1) {
+        const ptrdiff_t step = s->row_dims ? stride[0] : 0;
         for (size_t i = 0; i < n; i++)
-            offset[i] = s->row_dims ? (ptrdiff_t)(first + i) * stride[0] : 0;
+            offset[i] = (ptrdiff_t)number[i] * step;
         return;
     }
     size_t index[SL_MAX_DIMS];
     ptrdiff_t at = 0;
-    for (int d = s->row_dims - 1; d >= 0; d--) {
-        index[d] = first % s->row[d];
-        first /= s->row[d];
-        at += (ptrdiff_t)index[d] * stride[d];
-    }
     for (size_t i = 0; i < n; i++) {
         offset[i] = at;
+        if (i == 0 || number[i] != number[i - 1] + 1) {
+            size_t rest = number[i];
+            offset[i] = 0;
+            for (int d = s->row_dims - 1; d >= 0; d--) {
+                index[d] = rest % s->row[d];
+                rest /= s->row[d];
+                offset[i] += (ptrdiff_t)index[d] * stride[d];
+            }
+        }
+        at = offset[i];
         for (int d = s->row_dims - 1; d >= 0; d--) {
             at += stride[d];
             if (++index[d] < s->row[d])
@@ -103,22 +112,36 @@ static inline void row_offsets(const sl_shape *s, const ptrdiff_t *stride, size_
     }
 }
 
-static inline rows_of rows_at(const plan *p, const sl_array *a, size_t first, size_t n)
+/* Whether rows lie side by side in memory, as those of a class axis that is first or in the middle. */
+static inline int adjacent_rows(const sl_shape *s, const sl_array *a)
 {
-    rows_of r = {.array = a};
+    return s->row_dims && a->row[s->row_dims - 1] == sizeof(T);
+}
+
+static inline int are_adjacent(const ptrdiff_t *row, size_t n)
+{
+    ptrdiff_t apart = 0;
+    for (size_t i = 1; i < n; i++)
+        apart |= row[i] - row[i - 1] - (ptrdiff_t)sizeof(T);
+    return apart == 0;
+}
+
+static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array *a, const size_t *number, size_t n)
+{
+    const sl_shape *s = p->shape;
+    r->array = a;
+    r->direct = 0;
     if (!a->p)
-        return r;
-    row_offsets(p->shape, a->row, first, n, r.row);
-    if (p->across) {
-        r.direct = n == LANES && p->shape->col_dims == 1 && is_aligned(a, a->col[0]);
-        for (size_t i = 1; i < n && r.direct; i++)
-            r.direct = r.row[i] - r.row[i - 1] == sizeof(T);
-    } else {
-        r.direct = contiguous_columns(p->shape, a);
-    }
-    for (size_t i = 0; i < n && r.direct; i++)
-        r.direct = r.row[i] % (ptrdiff_t)sizeof(T) == 0;
-    return r;
+        return;
+    row_offsets(s, a->row, number, n, r->row);
+    if (p->across)
+        r->direct = n == LANES && adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]);
+    else
+        r->direct = contiguous_columns(s, a);
+    for (int d = 0; d < s->row_dims && r->direct; d++)
+        r->direct = a->row[d] % (ptrdiff_t)sizeof(T) == 0;
+    if (p->across && r->direct)
+        r->direct = are_adjacent(r->row, n);
 }
 
 static void move_run(char *at, ptrdiff_t stride, T *buffer, ptrdiff_t step, size_t n, int storage, int out)

@@ -17,6 +17,10 @@ from numpy.lib.array_utils import normalize_axis_tuple
 cnp.import_array()
 
 
+cdef extern from "Python.h":
+    # Without an exception for numbers that are too large: the nearest.
+    ptrdiff_t PyNumber_AsSsize_t(object number, PyObject *overflow) except? -1
+
 cdef extern from "numpy/arrayobject.h":
     # Steals the reference to descr.
     object PyArray_NewLikeArray(ndarray prototype, cnp.NPY_ORDER order, cnp.PyArray_Descr *descr, int subok)
@@ -91,21 +95,19 @@ cdef int read_axes(Axes *axes, object axis, int ndim) except -1:
 
 cdef int read_axis(Axes *axes, object axis, int ndim) except -1:
     cdef int i
-    cdef object given = axis
+    cdef ptrdiff_t at
     try:
-        given = index(axis)
+        at = PyNumber_AsSsize_t(axis, NULL)
     except TypeError:
         raise TypeError(f"axis must be an integer; got {axis!r}") from None
     cdef int size = ndim if ndim else 1
-    if not -size <= given < size:
-        raise AxisError(given, ndim, "axis")
-    if given < 0:
-        given += size
+    if not -size <= at < size:
+        raise AxisError(index(axis), ndim, "axis")
     axes.ndim = ndim
     for i in range(ndim):
         axes.reduced[i] = False
     if ndim:
-        axes.reduced[<int> given] = True
+        axes.reduced[at + size if at < 0 else at] = True
     return 0
 
 

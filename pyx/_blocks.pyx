@@ -32,6 +32,8 @@ cdef enum:
     MAX_BLOCKS = 1024
     # Blocks a thread, up to which rows are cut: the more there are, the more evenly they can be shared as they are.
     FEW = 4
+    # Bytes, of the sums of long rows.
+    ALIGNMENT = 64
     # More than there are threads.
     CLOSED = 1 << 30
 
@@ -101,9 +103,10 @@ cdef int run_segments(Rows rows, void *call, size_t n, size_t together, size_t s
     cdef size_t group = min(batches, 1 + (SL_SEGMENTS - 1) // segments)
     cdef sl_sum sum
     s.part, s.call, s.rows, s.together, s.segments = rows.part, call, n, together, segments
-    s.sums = <char *> PyMem_RawMalloc(group * (segments + 1) * SL_SEGMENT_BYTES)
-    if s.sums == NULL:
+    cdef char *memory = <char *> PyMem_RawMalloc(group * (segments + 1) * SL_SEGMENT_BYTES + ALIGNMENT)
+    if memory == NULL:
         raise MemoryError("no memory for the sums of long rows")
+    s.sums = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
     try:
         s.first = 0
         while s.first < batches:
@@ -122,7 +125,7 @@ cdef int run_segments(Rows rows, void *call, size_t n, size_t together, size_t s
                 run_blocks(segments_block, &s, count * segments, 1, ps * count // batches, NULL)
             s.first += count
     finally:
-        PyMem_RawFree(s.sums)
+        PyMem_RawFree(memory)
     return 0
 
 

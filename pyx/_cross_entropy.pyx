@@ -2,6 +2,7 @@
 
 cimport cython
 cimport numpy as cnp
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int64_t
 from numpy cimport ndarray
 
@@ -15,8 +16,6 @@ from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_fraction, read_number, read_reduction
 from simdloss._targets cimport as_target, scan, sum_weights
 from simdloss.ops cimport sl_array, sl_cross_entropy, sl_part, sl_shape, sl_share, sl_sum
-
-from operator import index
 
 cnp.import_array()
 
@@ -199,7 +198,7 @@ cdef object compute(object logits, object target, object weight, object sample_w
 
 cdef int64_t read_ignore_index(object value) except? -1:
     try:
-        return <int64_t> index(value)
+        return <int64_t> PyNumber_Index(value)
     except TypeError:
         raise TypeError(f"ignore_index must be an integer; got {value!r}") from None
     except OverflowError:

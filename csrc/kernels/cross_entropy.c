@@ -15,44 +15,54 @@
    cross_entropy.mixed        f32 <= 3.00 (1.349, 6 classes), f64 <= 4.00 (2.395, 4 classes)
    cross_entropy_and_grad.mixed f32 <= 3.00 (2.172, 3 classes), f64 <= 4.00 (3.338, 255 classes) */
 #include "labels.h"
-#include "long.h"
 #include "targets.h"
 
 typedef struct {
     const sl_cross_entropy *a;
-    rows_of soft;
-    T keep, smooth;  /* 1 - label_smoothing, label_smoothing / cols */
     int dense;       /* q is not 0 beside the target */
-    size_t target[LANES];
+    ALIGNED size_t target[LANES];
     double kept[LANES];                       /* 1, or 0 where the target is ignored or the row absent */
-    double x_target[LANES], on_target[LANES]; /* x and A at the target */
+    ALIGNED T x_target[LANES];                /* x at the target */
+    ALIGNED double on_target[LANES];             /* A */
     double sample[LANES];                     /* sample_weight */
-    labels labels;
-    double weight[LANES], excess[LANES];      /* W, 2 z lse */
-    double scale[LANES];                      /* what the gradient is multiplied by */
+    ALIGNED double weight[LANES], excess[LANES];      /* W, 2 z lse */
+    double beside[LANES];                     /* W less all of q at the target */
+    double scale[LANES], whole[LANES];        /* what the gradient is multiplied by, what its exponentials are */
     double below_top[LANES];                  /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
     double total[GROUP], total_l[GROUP];      /* of the losses, row i to lane i % GROUP, with what was lost */
-    T soft_buffer[TILE];
+    ALIGNED double spread[LANES];             /* q at the target without A */
+    label_work labels;
 } work;
 
-/* n values, at[i] bytes from where the operand begins. */
-static void read_values(const sl_array *a, const ptrdiff_t *at, size_t n, double *value)
+/* The class indices of n rows from `first`. */
+static void read_indices(const sl_shape *s, const sl_array *a, size_t first, size_t n, int64_t *index)
 {
-    for (size_t i = 0; i < n; i++) {
-        T x;
-        gather(&x, 1, a->p + at[i], 0, 1, a->storage);
-        value[i] = (double)x;
+    if (s->row_dims == 1 && a->storage == SL_INT64 && a->row[0] == 8) {
+        memcpy(index, a->p + first * 8, n * 8);
+        return;
     }
-}
-
-static void read_indices(const sl_array *a, const ptrdiff_t *at, size_t n, int64_t *index)
-{
-    if (a->storage == SL_INT64)
+    size_t number[LANES];
+    ptrdiff_t at[LANES];
+    for (size_t i = 0; i < n; i++)
+        number[i] = first + i;
+    row_offsets(s, a->row, number, n, at);
+    if (a->storage == SL_INT32)
         for (size_t i = 0; i < n; i++)
-            index[i] = sl_read_target(a->p + at[i], SL_INT64);
+            index[i] = sl_read_target(a->p + at[i], SL_INT32);
     else
         for (size_t i = 0; i < n; i++)
             index[i] = sl_read_target(a->p + at[i], a->storage);
+}
+
+/* n values, at[i] bytes from where the operand begins. */
+static inline void read_values(const sl_array *a, const ptrdiff_t *at, size_t n, T *value)
+{
+    if (a->storage)
+        for (size_t i = 0; i < n; i++)
+            gather(value + i, 1, a->p + at[i], 0, 1, a->storage);
+    else
+        for (size_t i = 0; i < n; i++)
+            memcpy(value + i, a->p + at[i], sizeof(T));
 }
 
 static inline double class_weight(const work *k, size_t class)
@@ -60,374 +70,337 @@ static inline double class_weight(const work *k, size_t class)
     return k->a->weight ? (double)((const T *)k->a->weight)[class] : 1;
 }
 
+/* Zeros to the outputs of an ignored row. */
+static void clear_row(const work *k, const plan *p, size_t row)
+{
+    static const T zeros[1];
+    const sl_array *grad = &k->a->grad, *loss = &k->a->loss;
+    ptrdiff_t at;
+    if (loss->p) {
+        row_offsets(p->shape, loss->row, &row, 1, &at);
+        scatter(loss->p + at, 0, zeros, 1, 1, loss->storage);
+    }
+    if (!grad->p)
+        return;
+    row_offsets(p->shape, grad->row, &row, 1, &at);
+    if (contiguous_columns(p->shape, grad))
+        for (size_t c = 0; c < p->shape->cols; c += VL)
+            vf_store_n((T *)(grad->p + at) + c, vf_set(0), p->shape->cols - c);
+    else
+        for (size_t c = 0; c < p->shape->cols; c++)
+            scatter(grad->p + at + (ptrdiff_t)c * grad->col[0], 0, zeros, 1, 1, grad->storage);
+}
+
+/* The batch's rows and their targets, from row `first` on; returns the row after them. A row that is ignored is not
+   computed, unless its logsumexp is wanted or its neighbours in memory are taken with it. */
+static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size_t first, size_t end)
+{
+    const sl_cross_entropy *a = k->a;
+    const int all = a->lse.p || (p->across && adjacent_rows(p->shape, &a->logits));
+    size_t n = 0;
+    if (!a->target.p)
+        for (; first < end && n < p->batch; n++) {
+            k->kept[n] = 1;
+            b->number[n] = first++;
+        }
+    while (first < end && n < p->batch) {
+        ALIGNED int64_t index[LANES];
+        size_t count = min_size(p->batch - n, end - first), ignored = 0;
+        read_indices(p->shape, &a->target, first, count, index);
+        for (size_t i = 0; i < count; i++)
+            ignored += index[i] == a->ignore_index;
+        for (size_t i = 0; i < count && !ignored; i++) {
+            b->number[n + i] = first + i;
+            k->kept[n + i] = 1;
+            k->target[n + i] = (size_t)index[i];
+        }
+        for (size_t i = 0, at = n; i < count && ignored; i++) {
+            int kept = index[i] != a->ignore_index;
+            b->number[at] = first + i;
+            k->kept[at] = kept;
+            k->target[at] = kept ? (size_t)index[i] : 0;
+            if (!(kept | all))
+                clear_row(k, p, first + i);
+            at += (size_t)(kept | all);
+        }
+        n += all ? count : count - ignored;
+        first += count;
+    }
+    for (size_t i = n; i < LANES; i++)
+        k->kept[i] = 0;
+    b->n = n;
+    return first;
+}
+
 /* Everything a batch needs of its rows before the walk, which may overwrite the logits. */
-static void read_targets(work *k, batch *b, size_t first)
+static void read_rows(work *restrict k, const batch *restrict b)
 {
     const sl_cross_entropy *a = k->a;
     const sl_shape *s = b->plan->shape;
     ptrdiff_t at[LANES];
-    int64_t index[LANES];
-    for (size_t i = 0; i < LANES; i++) {
-        k->kept[i] = i < b->n;
-        k->sample[i] = 1;
+    for (size_t i = 0; i < LANES; i += VD) {
+        vd_put(k->sample + i, vd_set(1));
+        vd_write(k->x_target + i, vd_set(0));
+        vd_put(k->on_target + i, vd_set(0));
+        vd_put(k->spread + i, vd_set(0));
     }
     if (a->sample_weight.p) {
-        row_offsets(s, a->sample_weight.row, first, b->n, at);
-        read_values(&a->sample_weight, at, b->n, k->sample);
+        row_offsets(s, a->sample_weight.row, b->number, b->n, at);
+        T sample[LANES] = {0};
+        read_values(&a->sample_weight, at, b->n, sample);
+        for (size_t i = 0; i < LANES; i += VD)
+            vd_put(k->sample + i, vd_read(sample + i));
     }
-    memset(k->on_target, 0, sizeof k->on_target);
-    memset(k->x_target, 0, sizeof k->x_target);
     if (!a->target.p)
         return;
-    row_offsets(s, a->target.row, first, b->n, at);
-    read_indices(&a->target, at, b->n, index);
-    for (size_t i = 0; i < b->n; i++) {
-        int kept = index[i] != a->ignore_index;
-        k->kept[i] = kept;
-        k->target[i] = kept ? (size_t)index[i] : 0;
-        k->on_target[i] = kept ? (1 - a->label_smoothing) * class_weight(k, k->target[i]) : 0;
-        at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
-    }
-    read_values(&a->logits, at, b->n, k->x_target);
-    if (!a->lse.p)
+    const double share = 1 - a->label_smoothing;
+    if (a->weight)
         for (size_t i = 0; i < b->n; i++)
-            b->skip[i] = k->kept[i] == 0;
-}
-
-/* The steps of soft labels and class weights that go with a tile of logits. */
-typedef struct {
-    tile soft;
-    const T *weight; /* along: of the tile's columns; across: one a step */
-    int across;
-} label_tile;
-
-static label_tile labels_of(work *k, batch *b, size_t row, size_t chunk)
-{
-    const plan *p = b->plan;
-    label_tile t = {.across = p->across};
-    if (k->soft.array->p)
-        t.soft = tile_read(p, &k->soft, row, b->n, chunk, k->soft_buffer);
-    if (k->a->weight)
-        t.weight = (const T *)k->a->weight + chunk * p->chunk;
-    return t;
-}
-
-/* q_j of one vector of a tile: step i, lanes c to c + n. */
-ALWAYS_INLINE vf label(const work *k, const label_tile *t, size_t i, size_t c, size_t n)
-{
-    vf q = vf_set(k->smooth), zero = vf_set(0);
-    if (t->soft.p)
-        q = vf_fma(vf_set(k->keep), vf_load_n(t->soft.p + (ptrdiff_t)i * t->soft.step + (ptrdiff_t)c, n, zero), q);
-    if (t->weight)
-        q = vf_mul(q, t->across ? vf_set(t->weight[i]) : vf_load_n(t->weight + i * LANES + c, n, zero));
-    return q;
-}
-
-/* The lanes' sums of q_j (highest - x_j) and q_j over a tile. */
-static void tile_labels(const work *k, const label_tile *t, tile x, tile_rows rows, const T *reference,
-                        label_totals *totals)
-{
-    for (size_t c = 0; c < rows.lanes; c += VL) {
-        vf highest = of_rows(reference, t->across, rows.first, c);
-        label_sums a = {0};
-        for (size_t i = 0; i < x.full + (x.part > c); i++) {
-            size_t n = i < x.full ? VL : min_size(VL, x.part - c);
-            vf q = label(k, t, i, c, n), v = vf_load_n(x.p + (ptrdiff_t)i * x.step + (ptrdiff_t)c, n, highest);
-            if (n < VL) /* lanes past the end of a row have no label */
-                q = vf_load_n((const T *)&q, n, vf_set(0));
-            label_step(&a, q, vf_select(vf_eq(q, vf_set(0)), highest, v), highest); /* 0 at an infinite logit adds 0 */
-        }
-        label_end(&a, totals->gap + c, totals->mass + c, totals->mass_l + c);
-    }
-}
-
-static inline void raise_reference(labels *s, size_t i, T reference)
-{
-    if (!(reference > s->reference[i]))
-        return;
-    sl_sum_add(&s->gap[i], ((double)reference - (double)s->reference[i]) * sl_sum_value(&s->mass[i]));
-    s->reference[i] = reference;
-}
-
-/* Adds a tile's labels to its rows. */
-static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m)
-{
-    work *k = context;
-    tile_rows rows = rows_of_tile(b, row);
-    labels *s = &k->labels;
-    label_totals t;
-    label_tile own = labels_of(k, b, row, chunk);
-    for (size_t i = rows.first; i < rows.first + rows.n; i++) {
-        T largest = isfinite(m[i]) ? m[i] : 0;
-        if (chunk == b->begin) {
-            s->gap[i] = s->mass[i] = (sl_sum){0};
-            s->reference[i] = largest;
-        }
-        raise_reference(s, i, largest);
-    }
-    tile_labels(k, &own, x, rows, s->reference, &t);
-    for (size_t l = 0; l < rows.lanes; l++) {
-        size_t i = own.across ? l : row;
-        sl_sum_add(&s->gap[i], t.gap[l]);
-        sl_sum_add(&s->mass[i], t.mass[l]);
-        sl_sum_add(&s->mass[i], t.mass_l[l]);
-    }
-}
-
-static void join_labels(work *k, const batch *b, const sl_part *part)
-{
-    segment *all = part->sums;
-    labels *s = &k->labels;
-    *s = all[0].labels;
-    for (size_t j = 1; j < b->plan->segments && !skips(b, 0); j++) {
-        labels *t = &all[j].labels;
-        for (size_t i = 0; i < b->n; i++) {
-            raise_reference(s, i, t->reference[i]);
-            raise_reference(t, i, s->reference[i]);
-            sl_sum_join(&s->gap[i], &t->gap[i]);
-            sl_sum_join(&s->mass[i], &t->mass[i]);
-        }
-    }
+            k->on_target[i] = k->kept[i] != 0 ? share * class_weight(k, k->target[i]) : 0;
+    else
+        for (size_t i = 0; i < LANES; i += VD)
+            vd_put(k->on_target + i, vd_get(k->kept + i) * share);
+    for (size_t i = 0; i < b->n && k->dense; i++)
+        k->spread[i] = (double)k->labels.smooth * class_weight(k, k->target[i]);
+    for (size_t i = 0; i < b->n; i++)
+        at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
+    read_values(&a->logits, at, b->n, k->x_target);
 }
 
 /* The losses of what is not at the target, and of the squared logsumexp. */
-static void add_dense_losses(work *k, const batch *b, double *loss)
+static void add_dense_losses(work *restrict k, const batch *restrict b, double *restrict loss)
 {
-    for (size_t i = 0; i < b->n; i++) {
-        double mass = sl_sum_value(&k->labels.mass[i]);
-        double above = (double)b->sums.max[i] - (double)k->labels.reference[i];
-        k->weight[i] += mass;
-        loss[i] += sl_sum_value(&k->labels.gap[i]) + (mass != 0 ? mass * (above + b->log[i] + b->log_l[i]) : 0);
+    const labels *l = &k->labels.sums;
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd mass = vd_get(l->mass + i) + vd_get(l->mass_l + i), log = vd_get(b->log + i) + vd_get(b->log_l + i);
+        vd above = vd_read(b->sums.max + i) - vd_read(l->reference + i);
+        vd gap = vd_get(l->gap + i) + vd_get(l->gap_l + i);
+        vd_put(k->weight + i, vd_get(k->weight + i) + mass);
+        vd_put(k->beside + i, mass - vd_get(k->spread + i));
+        vd_put(loss + i, vd_get(loss + i) + (gap + vd_where((vd_bits)(mass != 0), mass * (above + log))));
     }
 }
 
 static void add_squares(work *k, const batch *b, double *loss)
 {
-    const double z = k->a->lse_square_scale;
-    for (size_t i = 0; i < b->n; i++) {
-        double lse = logsumexp_of(b, i);
-        loss[i] += z * lse * lse;
-        k->excess[i] = 2 * z * lse;
+    const vd z = vd_set(k->a->lse_square_scale);
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd lse = logsumexp_of(b, i), z_lse = z * lse;
+        vd_put(loss + i, vd_get(loss + i) + z_lse * lse);
+        vd_put(k->excess + i, z_lse + z_lse);
     }
 }
 
 /* Losses and what gradients are made of, in float64. Rows that are ignored get zeros whatever is in them. */
 static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss)
 {
-    const sums *s = &b->sums;
+    const vd zero = vd_set(0);
     batch_log(b);
-    for (size_t g = 0; g < b->n; g += GROUP)
-        for (size_t i = g; i < g + GROUP; i++) {
-            double x = k->x_target[i], max = (double)s->max[i], gap = max - x, lost = 0;
-            if (DTYPE == 64)
-                two_sum(max, -x, &gap, &lost);
-            double on_target = k->on_target[i] * sum_parts(gap, b->log[i], b->log_l[i] + finite_or_0(lost));
-            loss[i] = k->on_target[i] != 0 ? on_target : 0;
-            k->weight[i] = k->on_target[i];
-            k->excess[i] = 0;
-        }
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd x = vd_read(k->x_target + i), max = vd_read(b->sums.max + i), gap = max - x, lost = zero;
+        if (DTYPE == 64)
+            gap = vd_two_sum(max, -x, &lost);
+        vd on_target = vd_get(k->on_target + i), log_l = vd_get(b->log_l + i) + vd_finite_or_0(lost);
+        vd from_target = on_target * sum_parts(gap, vd_get(b->log + i), log_l);
+        vd_put(loss + i, vd_where((vd_bits)(on_target != 0), from_target));
+        vd_put(k->weight + i, on_target);
+        vd_put(k->excess + i, zero);
+        vd_put(k->beside + i, zero);
+    }
     if (k->dense)
         add_dense_losses(k, b, loss);
     if (k->a->lse_square_scale != 0)
         add_squares(k, b, loss);
     const double least = DTYPE == 32 ? 0x1p-126 : 0x1p-1022;
-    for (size_t g = 0; g < b->n; g += GROUP)
-        for (size_t i = g; i < g + GROUP; i++) {
-            double x = k->sample[i] * loss[i] + undefined(b, i), rounded = (double)(T)x;
-            x = fabs(x) < least ? rounded : x; /* what is no number of T is no loss: the sum agrees with its terms */
-            loss[i] = k->kept[i] != 0 ? number_or_nan(x) : 0;
-        }
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd x = vd_get(k->sample + i) * vd_get(loss + i) + undefined(b, i);
+        /* what is no number of T is no loss: the sum agrees with its terms */
+        x = vd_choose((vd_bits)(vd_magnitude(x) < least), __builtin_convertvector(vd_round(x), vd_wide), x);
+        vd_put(loss + i, vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_number_or_nan(x)));
+    }
 }
 
 static void add_to_total(work *restrict k, const batch *restrict b, const double *restrict loss)
 {
-    for (size_t g = 0; g < b->n; g += GROUP)
-        for (size_t i = g; i < g + GROUP; i++) {
-            double sum, lost;
-            two_sum(k->total[i - g], loss[i], &sum, &lost);
-            k->total[i - g] = sum;
-            k->total_l[i - g] += finite_or_0(lost);
-        }
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        double *total = k->total + i % GROUP, *total_l = k->total_l + i % GROUP;
+        vd lost;
+        vd_put(total, vd_two_sum(vd_get(total), vd_get(loss + i), &lost));
+        vd_put(total_l, vd_get(total_l) + vd_finite_or_0(lost));
+    }
 }
 
 /* What the gradients of rows are made of. */
 static void scale_rows(work *restrict k, const batch *restrict b)
 {
     const sums *s = &b->sums;
-    const double grad_scale = k->a->grad_scale;
-    for (size_t g = 0; g < b->n; g += GROUP)
-        for (size_t i = g; i < g + GROUP; i++) {
-            double scale = k->sample[i] * grad_scale, rest = s->rest[i] + s->rest_l[i];
-            k->scale[i] = k->kept[i] != 0 ? scale : 0;
-            k->below_top[i] = (k->excess[i] * s->top[i] - k->weight[i] * rest) / (rest + s->top[i]) + undefined(b, i);
-        }
-}
-
-/* Whether one element is more than half of the row. */
-static inline int has_most(const batch *b, size_t i) { return b->sums.top[i] > b->sums.rest[i]; }
-
-/* g = e factor - scale q, and at an element that is more than half of its row, which only the maximum can
-   be, scale (W - q) + below_top. */
-typedef struct {
-    T weight[LANES], scale[LANES], below_top[LANES], half[LANES];
-} dense_factors;
-
-static void dense_tile(work *k, batch *b, const row_factors *factors, const dense_factors *d, size_t row, size_t chunk,
-                       tile e)
-{
-    const int across = b->plan->across;
-    label_tile t = labels_of(k, b, row, chunk);
-    for (size_t c = 0; c < rows_of_tile(b, row).lanes; c += VL) {
-        vf f = of_rows(factors->high, across, row, c), f_l = of_rows(factors->low, across, row, c);
-        vf weight = of_rows(d->weight, across, row, c), scale = of_rows(d->scale, across, row, c);
-        vf below_top = of_rows(d->below_top, across, row, c), half = of_rows(d->half, across, row, c);
-        vm none = vf_eq(scale, vf_set(0));
-        for (size_t i = 0; i < e.full + (e.part > c); i++) {
-            size_t n = i < e.full ? VL : min_size(VL, e.part - c);
-            T *p = e.p + (ptrdiff_t)i * e.step + (ptrdiff_t)c;
-            vf v = vf_load_n(p, n, vf_set(0)), q = label(k, &t, i, c, n);
-            vf plain = vf_fnma(q, scale, vf_fma(v, f, vf_mul(v, f_l)));
-            vf at_top = vf_fma(vf_sub(weight, q), scale, below_top);
-            vf g = vf_select(vf_lt(half, v), at_top, plain);
-            vf_store_n(p, vf_drop(none, vf_select(vf_eq(g, g), g, vf_set((T)NAN))), n);
-        }
+    const vd grad_scale = vd_set(k->a->grad_scale);
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd weight = vd_get(k->weight + i), excess = vd_get(k->excess + i);
+        vd top = vd_get(s->top + i), rest = vd_get(s->rest + i) + vd_get(s->rest_l + i);
+        vd scale = vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_get(k->sample + i) * grad_scale);
+        vd_put(k->scale + i, scale);
+        vd_put(k->whole + i, scale * (weight + excess));
+        vd n = excess * top - weight * rest, inverse = vd_get(b->inverse + i), q = n * inverse;
+        if (DTYPE == 64)
+            q = vd_fma(vd_fma(-q, rest + top, n), inverse, q);
+        vd_put(k->below_top + i, q + undefined(b, i));
     }
 }
 
 /* The gradient at the target: times * what the walk leaves there + plus. It lacks A, or where the target is more than
    half of its row, has a value of its own. */
 typedef struct {
-    double times[LANES], plus[LANES];
+    ALIGNED double times[LANES], plus[LANES];
 } target_values;
 
 static void find_target_values(const work *restrict k, const batch *restrict b, target_values *restrict t)
 {
-    for (size_t i = 0; i < LANES; i++) {
-        double most = k->x_target[i] == (double)b->sums.max[i] && has_most(b, i);
-        double others = 0; /* W - q */
-        if (k->dense && i < b->n)
-            others = sl_sum_value(&k->labels.mass[i]) - (double)k->smooth * class_weight(k, k->target[i]);
-        t->times[i] = 1 - most;
-        t->plus[i] = number_or_nan(k->scale[i] * (most != 0 ? others + k->below_top[i] : -k->on_target[i]));
+    const sums *s = &b->sums;
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd max = vd_read(s->max + i), at_top = vd_get(k->beside + i) + vd_get(k->below_top + i);
+        vd_bits most = (vd_bits)(vd_read(k->x_target + i) == max) & (vd_bits)(vd_get(s->top + i) > vd_get(s->rest + i));
+        vd value = vd_get(k->scale + i) * vd_choose(most, at_top, -vd_get(k->on_target + i));
+        vd_bits kept = (vd_bits)(vd_get(k->kept + i) != 0);
+        vd_put(t->times + i, vd_where(~(most & kept), vd_set(1)));
+        vd_put(t->plus + i, vd_where(kept, vd_number_or_nan(value)));
     }
 }
 
-/* Puts the gradient at the targets of a tile, for the rows whose target is in it. */
-static void target_tile(const work *k, const target_values *t, const batch *b, size_t row, size_t chunk, tile e)
+/* Puts the gradient at the targets of a tile that has been written, for the rows whose target is in it. Not in the tile
+   before: what is read of a vector that was partly written anew waits for both. */
+static void put_targets(const work *restrict k, const target_values *restrict t, const batch *restrict b, size_t row,
+                        size_t chunk, tile e)
 {
-    const int across = b->plan->across;
-    size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk);
+    const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk);
+    const int across = b->plan->across, storage = k->a->grad.storage;
+    const ptrdiff_t col = k->a->grad.col[0];
     for (size_t i = row; i < (across ? b->n : row + 1); i++) {
         size_t at = k->target[i] - first;
-        if (k->kept[i] == 0 || at >= cols)
+        if (at >= cols)
             continue;
-        T *g = e.p + (across ? (ptrdiff_t)at * e.step + (ptrdiff_t)i : (ptrdiff_t)at);
-        *g = (T)(t->times[i] * (double)*g + t->plus[i]);
+        T g = e.p[across ? (ptrdiff_t)at * e.step + (ptrdiff_t)i : (ptrdiff_t)at];
+        g = (T)multiply_add(t->times[i], (double)g, t->plus[i]);
+        char *to = k->a->grad.p + b->out.row[i] + (ptrdiff_t)k->target[i] * col;
+        if (storage)
+            scatter(to, 0, &g, 1, 1, storage);
+        else
+            memcpy(to, &g, sizeof g);
     }
 }
 
-static void find_dense_factors(const work *k, const batch *b, dense_factors *d)
+static void find_label_factors(const work *restrict k, const batch *restrict b, label_factors *restrict d)
 {
-    for (size_t i = 0; i < LANES; i++) {
-        d->scale[i] = (T)k->scale[i];
-        d->weight[i] = (T)k->weight[i];
-        d->below_top[i] = (T)(k->scale[i] * k->below_top[i]);
-        d->half[i] = has_most(b, i) ? (T)((b->sums.top[i] + b->sums.rest[i]) / 2) : (T)INFINITY;
+    const sums *s = &b->sums;
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd scale = vd_get(k->scale + i), top = vd_get(s->top + i), rest = vd_get(s->rest + i);
+        vd_write(d->scale + i, scale);
+        vd_write(d->weight + i, vd_get(k->weight + i));
+        vd_write(d->below_top + i, scale * vd_get(k->below_top + i));
+        vd_write(d->half + i, vd_choose((vd_bits)(top > rest), (top + rest) * 0.5, vd_set(INFINITY)));
     }
 }
 
 /* The second walk: exponentials become gradients. */
 static void put_gradient(work *k, batch *b)
 {
-    double weight[LANES];
     row_factors f;
     target_values t;
-    dense_factors d;
+    label_factors d;
+    batch_invert(b);
     scale_rows(k, b);
-    for (size_t i = 0; i < LANES; i++)
-        weight[i] = k->scale[i] * (k->weight[i] + k->excess[i]);
-    batch_factors(b, weight, &f);
-    for (size_t i = 0; i < LANES; i++) {
-        f.high[i] = k->scale[i] != 0 ? f.high[i] : 0;
-        f.low[i] = k->scale[i] != 0 ? f.low[i] : 0;
+    batch_factors(b, k->whole, &f);
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd_bits used = (vd_bits)(vd_get(k->scale + i) != 0);
+        vd_write(f.high + i, vd_where(used, vd_read(f.high + i)));
+        vd_write(f.low + i, vd_where(used, vd_read(f.low + i)));
     }
     if (k->a->target.p)
         find_target_values(k, b, &t);
     if (k->dense)
-        find_dense_factors(k, b, &d);
+        find_label_factors(k, b, &d);
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk);
             if (k->dense)
-                dense_tile(k, b, &f, &d, row, chunk, e);
+                subtract_labels(&k->labels, b, &f, &d, row, chunk, e);
             else
                 tile_scale(e, b->plan->across, rows_of_tile(b, row), f.high, f.low);
-            if (k->a->target.p)
-                target_tile(k, &t, b, row, chunk, e);
             tile_write(b->plan, &b->out, row, b->n, chunk, e);
+            if (k->a->target.p)
+                put_targets(k, &t, b, row, chunk, e);
         }
 }
 
 static void sum(work *k, batch *b)
 {
-    batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, k);
+    batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, &k->labels);
 }
 
-static void put_rows(work *k, batch *b, size_t first, const double *loss)
+static void put_rows(work *k, batch *b, const double *loss)
 {
     const sl_cross_entropy *a = k->a;
-    double lse[LANES];
+    ALIGNED double lse[LANES];
     add_to_total(k, b, loss);
-    put_row_values(b, &a->loss, first, loss);
+    put_row_values(b, &a->loss, loss);
     if (a->lse.p) {
         batch_logsumexp(b, lse);
-        put_row_values(b, &a->lse, first, lse);
+        put_row_values(b, &a->lse, lse);
     }
 }
 
-static void cross_entropy_step(void *context, batch *b, size_t first, const sl_part *part)
+static void cross_entropy_step(void *context, batch *b, const sl_part *part)
 {
     work *k = context;
     segment *whole = whole_rows(b, part);
-    double loss[LANES];
-    read_targets(k, b, first);
+    ALIGNED double loss[LANES];
+    read_rows(k, b);
     switch (part->step) {
     case SL_SUM:
         batch_cut(b, part);
         sum(k, b);
         keep_sums(b, part);
-        this_segment(part)->labels = k->labels;
+        this_segment(part)->labels = k->labels.sums;
         break;
     case SL_ROWS:
         join_sums(b, part);
         if (k->dense)
-            join_labels(k, b, part);
-        whole->labels = k->labels;
+            join_labels(&k->labels.sums, b, part);
+        whole->labels = k->labels.sums;
         memcpy(whole->x_target, k->x_target, sizeof k->x_target);
         finish_rows(k, b, loss);
-        put_rows(k, b, first, loss);
+        put_rows(k, b, loss);
         break;
     case SL_OUTPUT:
         take_sums(b, part);
-        k->labels = whole->labels;
+        k->labels.sums = whole->labels;
         memcpy(k->x_target, whole->x_target, sizeof k->x_target);
         finish_rows(k, b, loss);
         put_gradient(k, b);
     }
 }
 
-static void cross_entropy_batch(work *k, batch *b, size_t first)
+/* The next rows that are computed, from `first` on; returns the row after them. */
+static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t end)
 {
-    double loss[LANES];
-    k->soft = rows_at(b->plan, &k->a->soft, first, b->n);
+    const sl_cross_entropy *a = k->a;
+    first = take_rows(k, b, p, first, end);
+    batch_begin(b, p, &a->logits, &a->grad, b->n);
+    find_rows(&k->labels.soft, p, &a->soft, b->number, b->n);
+    return first;
+}
+
+static void cross_entropy_batch(work *k, batch *b)
+{
+    ALIGNED double loss[LANES];
     if (b->plan->segments > 1) {
-        long_rows(k, b, first, k->a->grad.p != NULL, cross_entropy_step);
+        long_rows(k, b, k->a->grad.p != NULL, cross_entropy_step);
         return;
     }
-    read_targets(k, b, first);
+    read_rows(k, b);
     sum(k, b);
     finish_rows(k, b, loss);
-    put_rows(k, b, first, loss);
+    put_rows(k, b, loss);
     if (k->a->grad.p)
         put_gradient(k, b);
 }
@@ -435,8 +408,9 @@ static void cross_entropy_batch(work *k, batch *b, size_t first)
 static void start(work *k, const sl_cross_entropy *a)
 {
     k->a = a;
-    k->keep = (T)(1 - a->label_smoothing);
-    k->smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0;
+    k->labels.weight = a->weight;
+    k->labels.keep = (T)(1 - a->label_smoothing);
+    k->labels.smooth = a->shape->cols ? (T)(a->label_smoothing / (double)a->shape->cols) : 0;
     k->dense = !a->target.p || a->label_smoothing != 0;
     memset(k->total, 0, sizeof k->total);
     memset(k->total_l, 0, sizeof k->total_l);
@@ -457,9 +431,10 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_s
     batch b;
     work k;
     start(&k, a);
-    for (size_t first = begin; first < end; first += p.batch) {
-        batch_start(&b, &p, &a->logits, &a->grad, first, min_size(p.batch, end - first));
-        cross_entropy_batch(&k, &b, first);
+    while (begin < end) {
+        begin = next_rows(&k, &b, &p, begin, end);
+        if (b.n)
+            cross_entropy_batch(&k, &b);
     }
     add_total(&k, total);
     fp_leave(state);
@@ -472,9 +447,9 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
     batch b;
     work k;
     start(&k, a);
-    batch_start(&b, &p, &a->logits, &a->grad, begin, end - begin);
-    k.soft = rows_at(&p, &a->soft, begin, b.n);
-    cross_entropy_step(&k, &b, begin, part);
+    next_rows(&k, &b, &p, begin, end);
+    if (b.n)
+        cross_entropy_step(&k, &b, part);
     if (part->step == SL_ROWS)
         add_total(&k, total);
     fp_leave(state);

@@ -14,18 +14,20 @@ static void sum(const sl_logsumexp *a, batch *b)
     batch_sum(b, a->softmax.p ? STORE | LEAVE_TOP : LEAVE_TOP, NULL, NULL);
 }
 
-static void put_rows(const sl_logsumexp *a, batch *b, size_t first)
+static void put_rows(const sl_logsumexp *a, batch *b)
 {
-    double lse[LANES], sign[LANES];
+    ALIGNED double lse[LANES], sign[LANES];
     batch_log(b);
     batch_logsumexp(b, lse);
+    put_row_values(b, &a->lse, lse);
+    if (!a->sign.p)
+        return;
     for (size_t i = 0; i < b->n; i++)
         sign[i] = isnan(lse[i]) ? lse[i] : lse[i] > -INFINITY;
-    put_row_values(b, &a->lse, first, lse);
-    put_row_values(b, &a->sign, first, sign);
+    put_row_values(b, &a->sign, sign);
 }
 
-static void logsumexp_step(void *job, batch *b, size_t first, const sl_part *part)
+static void logsumexp_step(void *job, batch *b, const sl_part *part)
 {
     switch (part->step) {
     case SL_SUM:
@@ -35,7 +37,7 @@ static void logsumexp_step(void *job, batch *b, size_t first, const sl_part *par
         break;
     case SL_ROWS:
         join_sums(b, part);
-        put_rows(job, b, first);
+        put_rows(job, b);
         break;
     case SL_OUTPUT:
         take_sums(b, part);
@@ -43,14 +45,14 @@ static void logsumexp_step(void *job, batch *b, size_t first, const sl_part *par
     }
 }
 
-static void logsumexp_batch(const sl_logsumexp *a, batch *b, size_t first)
+static void logsumexp_batch(const sl_logsumexp *a, batch *b)
 {
     if (b->plan->segments > 1) {
-        long_rows((void *)a, b, first, a->softmax.p != NULL, logsumexp_step);
+        long_rows((void *)a, b, a->softmax.p != NULL, logsumexp_step);
         return;
     }
     sum(a, b);
-    put_rows(a, b, first);
+    put_rows(a, b);
     if (a->softmax.p)
         put_softmax(b);
 }
@@ -61,7 +63,7 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     plan p = make_plan(a->shape, &a->x);
     batch b;
     batch_start(&b, &p, &a->x, &a->softmax, begin, end - begin);
-    logsumexp_step((void *)a, &b, begin, part);
+    logsumexp_step((void *)a, &b, part);
     fp_leave(state);
 }
 
@@ -103,14 +105,15 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
         sums_add_tile(&s, only, t, tile_in_buffer(p, e_buffer, chunk), m, STORE);
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
-    double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l;
+    double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
     exp_of_max(&s.unit, 0, 1, s.max, &top, &top_l);
     top = isinf(s.max[0]) ? 1 : top + top_l;
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
     two_sum(ratio, -1, &excess, &excess_l);
-    log1p_parts(excess, excess_l, 1, &log, &log_l);
-    *lse = total == 0 ? -INFINITY : sum_parts((double)s.max[0], log, log_l);
+    log1p_parts(excess, excess_l, &log, &log_l);
+    vd_put(lane, sum_parts(vd_set((double)s.max[0]), vd_set(log), vd_set(log_l)));
+    *lse = total == 0 ? -INFINITY : lane[0];
     *sign = isnan(total) ? total : (total > 0) - (total < 0);
 }
 
@@ -127,18 +130,19 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->x, &a->softmax, first, min_size(p.batch, end - first));
         if (!a->b.p) {
-            logsumexp_batch(a, &b, first);
+            logsumexp_batch(a, &b);
             continue;
         }
         double lse[LANES], sign[LANES];
-        rows_of weight = rows_at(&p, &a->b, first, b.n);
+        rows_of weight;
+        find_rows(&weight, &p, &a->b, b.number, b.n);
         for (size_t row = 0; row < b.n; row++) {
             weighted_row(&p, &b.x, &weight, row, lse + row, sign + row);
             if (!a->sign.p && sign[row] < 0)
                 lse[row] = NAN;
         }
-        put_row_values(&b, &a->lse, first, lse);
-        put_row_values(&b, &a->sign, first, sign);
+        put_row_values(&b, &a->lse, lse);
+        put_row_values(&b, &a->sign, sign);
     }
     fp_leave(state);
 }

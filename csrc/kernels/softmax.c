@@ -28,10 +28,10 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
 
 static void put_log_softmax(batch *b)
 {
-    T log[LANES] = {0};
+    ALIGNED T log[LANES] = {0};
     batch_log(b);
-    for (size_t i = 0; i < b->n; i++)
-        log[i] = (T)(b->log[i] + b->log_l[i] + undefined(b, i));
+    for (size_t i = 0; i < b->lanes; i += VD)
+        vd_write(log + i, vd_get(b->log + i) + vd_get(b->log_l + i) + undefined(b, i));
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++)
             log_tile(b, row, chunk, b->sums.max, log);
@@ -47,9 +47,8 @@ static void put(const sl_softmax *a, batch *b)
         put_softmax(b);
 }
 
-static void softmax_step(void *job, batch *b, size_t first, const sl_part *part)
+static void softmax_step(void *job, batch *b, const sl_part *part)
 {
-    (void)first;
     switch (part->step) {
     case SL_SUM:
         batch_cut(b, part);
@@ -73,7 +72,7 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->x, &a->y, first, min_size(p.batch, end - first));
         if (p.segments > 1) {
-            long_rows((void *)a, &b, first, 1, softmax_step);
+            long_rows((void *)a, &b, 1, softmax_step);
         } else {
             sum(a, &b);
             put(a, &b);
@@ -88,6 +87,6 @@ void FN(softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_pa
     plan p = make_plan(a->shape, &a->x);
     batch b;
     batch_start(&b, &p, &a->x, &a->y, begin, end - begin);
-    softmax_step((void *)a, &b, begin, part);
+    softmax_step((void *)a, &b, part);
     fp_leave(state);
 }

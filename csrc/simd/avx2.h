@@ -151,9 +151,6 @@ static inline void vf_transpose(vf *v)
 typedef __m256d vd;
 enum { VD = 4 };
 #define vd_set _mm256_set1_pd
-#define vd_store _mm256_storeu_pd
-#define vd_add _mm256_add_pd
-#define vd_sub _mm256_sub_pd
 #define vd_fma _mm256_fmadd_pd
 #define vd_low(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
 #define vd_high(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))

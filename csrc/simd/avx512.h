@@ -127,9 +127,6 @@ static inline void vf_transpose(vf *v)
 typedef __m512d vd;
 enum { VD = 8 };
 #define vd_set _mm512_set1_pd
-#define vd_store _mm512_storeu_pd
-#define vd_add _mm512_add_pd
-#define vd_sub _mm512_sub_pd
 #define vd_fma _mm512_fmadd_pd
 #define vd_low(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))
 #define vd_high(a) _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))

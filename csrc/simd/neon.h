@@ -142,9 +142,6 @@ static inline void vf_transpose(vf *v)
 typedef float64x2_t vd;
 enum { VD = 2 };
 #define vd_set vdupq_n_f64
-#define vd_store vst1q_f64
-#define vd_add vaddq_f64
-#define vd_sub vsubq_f64
 #define vd_fma(a, b, c) vfmaq_f64(c, a, b)
 #define vd_low(a) vcvt_f64_f32(vget_low_f32(a))
 #define vd_high vcvt_high_f64_f32

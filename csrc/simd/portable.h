@@ -122,10 +122,7 @@ typedef double vd __attribute__((vector_size(16)));
 enum { VD = 2 };
 
 static inline vd vd_set(double a) { return a - (vd){0}; }
-static inline void vd_store(double *p, vd a) { memcpy(p, &a, sizeof a); }
 
-#define vd_add(a, b) ((a) + (b))
-#define vd_sub(a, b) ((a) - (b))
 #define vd_fma(a, b, c) ((a) * (b) + (c))
 #define vd_low(a) ((vd){(double)(a)[0], (double)(a)[1]})
 #define vd_high(a) ((vd){(double)(a)[2], (double)(a)[3]})

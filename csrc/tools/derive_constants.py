@@ -62,6 +62,9 @@ def exp_rest(r):
     return (mp.expm1(r) - r) / r**2
 
 
+NEAREST_POWER = mpf("0.2005") ** 2  # s^2 of vd_log_of_sum in rowvec.h
+
+
 def atanh_rest(w):
     """2 (atanh(s) - s) / s^3 at w = s^2"""
     s = mp.sqrt(w)
@@ -256,15 +259,15 @@ def row_constants():
             define("ROW_LN2_LO", rounded(ln2 - high, 53), 53),
             polynomial(
                 "ROW_ATANH_REST",
-                "2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 1/5",
+                "2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 0.2005",
                 atanh_rest,
                 mpf(0),
-                mpf(1) / 25,
+                NEAREST_POWER,
                 8,
                 53,
                 lambda w: w,
             ),
-            polynomial("WIDE_ATANH_REST", "the same, shorter", atanh_rest, mpf(0), mpf(1) / 25, 4, 53, lambda w: w),
+            polynomial("WIDE_ATANH_REST", "the same, shorter", atanh_rest, mpf(0), NEAREST_POWER, 4, 53, lambda w: w),
         ]
     )
 

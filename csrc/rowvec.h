@@ -1,0 +1,102 @@
+/* The last step of rows, several at a time: vectors of doubles for both dtypes.
+
+   They are written out because the compiler does not make vector code of such loops over scalars reliably: every choice
+   becomes a branch. Arithmetic is C's own on GNU vectors of the instruction set's width. */
+#ifndef SL_ROWVEC_H
+#define SL_ROWVEC_H
+
+#include "rowmath.h"
+
+#if DTYPE == 64
+typedef vf vd;
+enum { VD = VL };
+#define vd_set vf_set
+#define vd_fma vf_fma
+#endif
+typedef int64_t vd_bits __attribute__((vector_size(sizeof(vd))));
+typedef double vd_wide __attribute__((vector_size(sizeof(vd))));
+typedef T vd_narrow __attribute__((vector_size(VD * sizeof(T))));
+
+ALWAYS_INLINE vd vd_get(const double *p)
+{
+    vd a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+
+ALWAYS_INLINE void vd_put(double *p, vd a) { memcpy(p, &a, sizeof a); }
+
+/* VD values of a row's own type. */
+ALWAYS_INLINE vd vd_read(const T *p)
+{
+    vd_narrow a;
+    memcpy(&a, p, sizeof a);
+    return (vd)__builtin_convertvector(a, vd_wide);
+}
+
+ALWAYS_INLINE vd_narrow vd_round(vd a) { return __builtin_convertvector(a, vd_narrow); }
+ALWAYS_INLINE void vd_write(T *p, vd a)
+{
+    vd_narrow b = vd_round(a);
+    memcpy(p, &b, sizeof b);
+}
+
+ALWAYS_INLINE vd vd_choose(vd_bits m, vd a, vd b) { return (vd)((m & (vd_bits)a) | (~m & (vd_bits)b)); }
+ALWAYS_INLINE vd vd_where(vd_bits m, vd a) { return (vd)(m & (vd_bits)a); }
+ALWAYS_INLINE vd vd_magnitude(vd a) { return (vd)((vd_bits)a & INT64_MAX); }
+
+/* One NaN for all, whichever one arithmetic came upon first: it depends on the instruction set. */
+ALWAYS_INLINE vd vd_number_or_nan(vd a) { return vd_choose((vd_bits)(a == a), a, vd_set(NAN)); }
+
+/* 0 for what is lost from an infinite sum, which is NaN */
+ALWAYS_INLINE vd vd_finite_or_0(vd lost) { return vd_where((vd_bits)(lost - lost == 0), lost); }
+
+/* two_sum of kernel.h */
+ALWAYS_INLINE vd vd_two_sum(vd a, vd b, vd *lost)
+{
+    vd s = a + b, b_in_s = s - a;
+    *lost = (a - (s - b_in_s)) + (b - b_in_s);
+    return s;
+}
+
+/* high + low */
+typedef struct {
+    vd h, l;
+} vd2;
+
+#define VD_POLYNOMIAL(x, ...) vd_polynomial(x, (const double[]){__VA_ARGS__}, sizeof((double[]){__VA_ARGS__}) / 8)
+ALWAYS_INLINE vd vd_polynomial(vd x, const double *c, size_t n)
+{
+    vd p = vd_set(c[0]);
+    UNROLL for (size_t i = 1; i < n; i++)
+        p = vd_fma(p, x, vd_set(c[i]));
+    return p;
+}
+
+/* log(1 + rest/top) for top > 0, rest >= 0: with 2^k the power of two nearest to 1 + rest/top it is k ln 2 + 2 atanh(s),
+   s = (sum 2^-k - top) / (sum 2^-k + top), one division. sum 2^-k - top is exact (Sterbenz), and with what the sum lost
+   it is rest itself where k is 0: no step cancels. float32 lets low parts go, which leaves 2^-41. */
+ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top)
+{
+    const vd_bits one = (vd_bits)vd_set(1), two52 = (vd_bits)vd_set(0x1p52), exponents = (vd_bits)vd_set(INFINITY);
+    vd lost, sum = vd_two_sum(top.h, rest.h, &lost);
+    /* The bits of a double are its logarithm within 0.09, so |s| is less than 0.2005. */
+    vd_bits exponent = ((vd_bits)sum - (vd_bits)top.h + ((int64_t)1 << 51)) & exponents;
+    vd k = (vd)(exponent >> 52 | two52) - 0x1p52, scale = (vd)(one - exponent), scaled = sum * scale;
+    vd d_l, d = vd_two_sum(scaled, top.h, &d_l), n = (scaled - top.h) + lost * scale;
+    if (DTYPE == 32) {
+        vd s = n / d, w = s * s;
+        return (vd2){vd_fma(k, vd_set(ROW_LN2), vd_fma(w * s, VD_POLYNOMIAL(w, WIDE_ATANH_REST), s + s)), vd_set(0)};
+    }
+    vd n_l = ((scaled - top.h) - n) + lost * scale + ((top.l * scale - top.l) + rest.l * scale);
+    d_l += lost * scale + (top.l * scale + top.l) + rest.l * scale;
+    /* Products that are subnormal take a hundred cycles: what is 0 in the end is so from the start. */
+    n = vd_where((vd_bits)(n >= d * 0x1p-600 * 0x1p-476) | (vd_bits)(n != n) | (vd_bits)(n < 0), n + n);
+    vd inverse = 1.0 / d, s = n * inverse, rest_s = (vd_fma(-s, d, n) + (n_l + n_l) - s * d_l) * inverse;
+    vd half = vd_where((vd_bits)(vd_magnitude(s) >= 0x1p-500) | (vd_bits)(s != s), s * 0.5), w = half * half;
+    vd whole = k * ROW_LN2_HI, high = whole + s;
+    vd cubed = w * half * VD_POLYNOMIAL(w, ROW_ATANH_REST);
+    return (vd2){high, ((whole - high) + s) + (k * ROW_LN2_LO + (rest_s + cubed))};
+}
+
+#endif
