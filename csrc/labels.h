@@ -261,8 +261,7 @@ typedef struct {
 
 ALWAYS_INLINE vf label_gradient(const label_vectors *d, vf v, vf q)
 {
-    vf low = DTYPE == 32 ? vf_set(0) : vf_mul(v, d->f_l); /* see times_factor */
-    vf plain = vf_fma(v, d->f, vf_fnma(q, d->scale, low));
+    vf plain = vf_fnma(q, d->scale, times_factor(v, d->f, d->f_l));
     vf at_top = vf_fma(vf_sub(d->weight, q), d->scale, d->below_top);
     vf g = vf_select(vf_lt(d->half, v), at_top, plain);
     return vf_drop(vf_eq(d->scale, vf_set(0)), vf_select(vf_eq(g, g), g, vf_set((T)NAN)));

@@ -37,18 +37,23 @@ typedef struct {
     T shift[LANES], round[LANES], floor[LANES]; /* round = ROUND + PARTS (BIAS - k); x - shift is raised to floor */
 } units;
 
-/* The unit of a maximum m, and the m above which it no longer serves. k is even, so that the square root of the ratio of
-   two units is as exact as the ratio. The unit of a single column is its exponential, so that its softmax is 1 and not
-   nearly 1. */
-static inline T set_unit(units *u, size_t l, T m, size_t cols)
+/* The units of n maxima, for the lanes from l, and the maxima above which they no longer serve. k is even, so that the
+   square root of the ratio of two units is as exact as the ratio. The unit of a single column is its exponential, so
+   that its softmax is 1 and not nearly 1. */
+static inline void set_units(units *u, T *limit, size_t l, size_t n, const T *max, size_t cols)
 {
-    m = m > MAX_T ? MAX_T : m < -MAX_T ? -MAX_T : m;
-    int near = (m < 0 ? -m : m) < NEAR && cols > 1;
-    T k = near ? 2 * ((m * (LOG2E / 2) + ROUND) - ROUND) : 0;
-    u->shift[l] = near ? 0 : m;
-    u->round[l] = ROUND + PARTS * (BIAS - k);
-    u->floor[l] = (k + (LEAST - BIAS)) * LN2_HI;
-    return m + HEADROOM * LN2_HI;
+    for (; n; max += VL) {
+        vf m = vf_max(vf_set(-MAX_T), vf_min(vf_set(MAX_T), vf_load_n(max, n, vf_set(0))));
+        vm near = vf_lt(vf_abs(m), vf_set(cols > 1 ? NEAR : 0));
+        vf half = vf_sub(vf_add(vf_mul(m, vf_set(LOG2E / 2)), vf_set(ROUND)), vf_set(ROUND));
+        vf k = vf_keep(near, vf_add(half, half)), exponent = vf_sub(vf_set(BIAS), k);
+        vf_store_n(u->shift + l, vf_drop(near, m), n);
+        vf_store_n(u->round + l, vf_add(vf_set(ROUND), vf_mul(vf_set(PARTS), exponent)), n);
+        vf_store_n(u->floor + l, vf_mul(vf_sub(vf_set(LEAST), exponent), vf_set(LN2_HI)), n);
+        vf_store_n(limit + l, vf_add(m, vf_set(HEADROOM * LN2_HI)), n);
+        l += min_size(n, VL);
+        n -= min_size(n, VL);
+    }
 }
 
 static inline double unit_exponent(const units *u, size_t l) { return BIAS - (double)(u->round[l] - ROUND) / PARTS; }

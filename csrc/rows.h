@@ -108,7 +108,8 @@ static void batch_log(batch *restrict b)
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd top = vd_get(s->top + i);
         top = vd_choose((vd_bits)(top > 0), top, vd_set(1));
-        vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)});
+        vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)},
+                                DTYPE == 64);
         vd_put(b->log + i, log.h);
         vd_put(b->log_l + i, log.l);
     }
@@ -173,29 +174,49 @@ static tile exps_tile(batch *b, size_t row, size_t chunk)
     return e;
 }
 
-/* The logsumexp of one row once more, as well as float64 allows. */
-static __attribute__((noinline)) double logsumexp_again(batch *b, size_t row)
+/* Adds e^(x - max), of which not all are more than e^-700, to a sum in two parts. */
+ALWAYS_INLINE void add_exp(vd2 *sum, vd x, vd max)
 {
-    const T max = b->sums.max[row];
-    double total[GROUP] = {0}, total_l[GROUP] = {0}, sum, lost, log, log_l;
-    sl_sum others = {-1, 0};
-    for (size_t first = 0, n; first < b->plan->shape->cols; first += n) {
-        n = min_size(TILE, b->plan->shape->cols - first);
-        each_run(b->plan, &b->x, row, first, n, b->scratch, 1, 0);
-        for (size_t i = 0; i < n; i += GROUP)
-            for (size_t l = 0; l < GROUP; l++) {
-                double z = (double)(i + l < n ? b->scratch[i + l] : -(T)INFINITY) - (double)max;
-                two_sum(total[l], row_exp(z > -700 ? z : -700, 0), &total[l], &lost);
-                total_l[l] += lost;
-            }
+    vd z = x - max, lost;
+    sum->h = vd_two_sum(sum->h, vd_exp(vd_choose((vd_bits)(z > -700), z, vd_set(-700))), &lost);
+    sum->l += lost;
+}
+
+/* The logsumexp of n rows once more, n <= VD, as well as float64 allows. A lane is a row where rows are short; those of
+   long rows, taken one by one, are columns. */
+static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *row, size_t n, double *lse)
+{
+    const size_t cols = b->plan->shape->cols;
+    const int across = b->plan->across;
+    ALIGNED double max[VD], sum[VD], sum_l[VD];
+    vd2 all = {vd_set(0), vd_set(0)};
+    for (size_t l = 0; l < VD; l++)
+        max[l] = (double)b->sums.max[row[min_size(l, n - 1)]];
+    for (size_t first = 0, width; first < cols; first += width) {
+        width = min_size(TILE / (across ? VD : 1), cols - first);
+        for (size_t l = 0; l < n; l++)
+            each_run(b->plan, &b->x, row[l], first, width, b->scratch + l, across ? VD : 1, 0);
+        for (size_t i = 0; across && i < width; i++)
+            add_exp(&all, vd_read(b->scratch + i * VD), vd_get(max));
+        for (size_t i = 0; !across && i < width; i += VD) {
+            for (size_t l = width; l < i + VD; l++)
+                b->scratch[l] = -(T)INFINITY;
+            add_exp(&all, vd_read(b->scratch + i), vd_get(max));
+        }
     }
-    for (size_t l = 0; l < GROUP; l++) {
-        sl_sum_add(&others, total[l]);
-        sl_sum_add(&others, total_l[l]);
+    vd_put(sum, all.h);
+    vd_put(sum_l, all.l);
+    for (size_t l = 1; l < VD && !across; l++) {
+        double lost;
+        two_sum(sum[0], sum[l], sum, &lost);
+        sum_l[0] += sum_l[l] + lost;
     }
-    log1p_parts(others.sum, others.rest, &log, &log_l);
-    two_sum((double)max, log, &sum, &lost);
-    return sum + (lost + log_l);
+    vd lost, rest = vd_two_sum(vd_get(sum), vd_set(-1), &lost);
+    vd2 log = vd_log_of_sum((vd2){rest, lost + vd_get(sum_l)}, (vd2){vd_set(1), vd_set(0)}, 1);
+    vd near = vd_two_sum(vd_get(max), log.h, &lost);
+    vd_put(sum, near + (lost + log.l));
+    for (size_t l = 0; l < n; l++)
+        lse[row[l]] = sum[l];
 }
 
 /* The logsumexp of every row. The error of a float32 row's logarithm, up to 2^-28 S'/S, is below 1/20 ULP of any
@@ -203,11 +224,16 @@ static __attribute__((noinline)) double logsumexp_again(batch *b, size_t row)
 static inline void batch_logsumexp(batch *b, double *lse)
 {
     const sums *s = &b->sums;
+    size_t row[LANES], n = 0;
     for (size_t i = 0; i < b->lanes; i += VD)
         vd_put(lse + i, logsumexp_of(b, i));
-    for (size_t i = 0; i < b->n; i++)
-        if (DTYPE == 32 && s->max[i] < 0 && fabs(lse[i]) * (s->rest[i] + s->top[i]) < s->rest[i])
-            lse[i] = logsumexp_again(b, i);
+    for (size_t i = 0; i < b->n && DTYPE == 32; i++) {
+        row[n] = i;
+        n += s->max[i] < 0 && fabs(lse[i]) * (s->rest[i] + s->top[i]) < s->rest[i];
+    }
+    const size_t together = b->plan->across ? VD : 1;
+    for (size_t i = 0; i < n; i += together)
+        logsumexp_again(b, row + i, min_size(together, n - i), lse);
 }
 
 /* Whether these are all the rows from the first to the last. */

@@ -73,10 +73,19 @@ ALWAYS_INLINE vd vd_polynomial(vd x, const double *c, size_t n)
     return p;
 }
 
+/* row_exp of rowmath.h */
+ALWAYS_INLINE vd vd_exp(vd z)
+{
+    const vd round = vd_set(0x1.8p52);
+    vd t = vd_fma(z, vd_set(ROW_LOG2E), round), n = t - round;
+    vd r = vd_fma(-n, vd_set(ROW_LN2_LO), vd_fma(-n, vd_set(ROW_LN2_HI), z));
+    return VD_POLYNOMIAL(r, ROW_EXP) * (vd)(((vd_bits)t + 1023) << 52);
+}
+
 /* log(1 + rest/top) for top > 0, rest >= 0: with 2^k the power of two nearest to 1 + rest/top it is k ln 2 + 2 atanh(s),
    s = (sum 2^-k - top) / (sum 2^-k + top), one division. sum 2^-k - top is exact (Sterbenz), and with what the sum lost
-   it is rest itself where k is 0: no step cancels. float32 lets low parts go, which leaves 2^-41. */
-ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top)
+   it is rest itself where k is 0: no step cancels. Not `precise`, low parts are let go, which leaves 2^-41. */
+ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top, int precise)
 {
     const vd_bits one = (vd_bits)vd_set(1), two52 = (vd_bits)vd_set(0x1p52), exponents = (vd_bits)vd_set(INFINITY);
     vd lost, sum = vd_two_sum(top.h, rest.h, &lost);
@@ -84,7 +93,7 @@ ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top)
     vd_bits exponent = ((vd_bits)sum - (vd_bits)top.h + ((int64_t)1 << 51)) & exponents;
     vd k = (vd)(exponent >> 52 | two52) - 0x1p52, scale = (vd)(one - exponent), scaled = sum * scale;
     vd d_l, d = vd_two_sum(scaled, top.h, &d_l), n = (scaled - top.h) + lost * scale;
-    if (DTYPE == 32) {
+    if (!precise) {
         vd s = n / d, w = s * s;
         return (vd2){vd_fma(k, vd_set(ROW_LN2), vd_fma(w * s, VD_POLYNOMIAL(w, WIDE_ATANH_REST), s + s)), vd_set(0)};
     }

@@ -50,8 +50,8 @@ ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
     return across ? vf_load(value + c) : vf_set(value[row]);
 }
 
-/* v (f + f_l). float32 does without f_l: that is one more rounding, and 3 ULP are allowed. */
-ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return DTYPE == 32 ? vf_mul(v, f) : vf_fma(v, f, vf_mul(v, f_l)); }
+/* v (f + f_l), rounded all but once, so that no probability comes out above 1. */
+ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return vf_fma(v, f, vf_mul(v, f_l)); }
 
 /* The same where some products are below the least normal number, or of a factor 0, which gives 0 whatever v is. A
    multiplication with a subnormal result takes a hundred cycles; w = |v f| / LEAST_SUBNORMAL is a normal number, and w +
@@ -191,7 +191,7 @@ static inline void add_to_rest(sums *s, size_t l, double high, double low)
 static void renew_unit(sums *s, size_t l, T m)
 {
     units old = s->unit;
-    s->limit[l] = set_unit(&s->unit, l, m, s->cols);
+    set_units(&s->unit, s->limit, l, 1, &m, s->cols);
     double root = unit_ratio_root(&old, &s->unit, l);
     s->rest[l] = s->rest[l] * root * root;
     s->rest_l[l] = s->rest_l[l] * root * root;
@@ -214,8 +214,7 @@ static inline int sums_meet_tile(sums *s, tile_rows rows, int first, tile x, T *
     int outside = 0;
     tile_max(x, s->across, rows, m);
     if (first) {
-        for (size_t l = rows.first; l < rows.first + rows.n; l++)
-            s->limit[l] = set_unit(&s->unit, l, m[l], s->cols);
+        set_units(&s->unit, s->limit, rows.first, rows.n, m + rows.first, s->cols);
         return 0;
     }
     for (size_t l = rows.first; l < rows.first + rows.n; l++)
