@@ -25,8 +25,10 @@ ALWAYS_INLINE int any_far(const vf *x, int vectors)
 
 ALWAYS_INLINE int load_group(const T *x, vf *v, int vectors)
 {
-    UNROLL for (int j = 0; j < vectors; j++)
+    UNROLL for (int j = 0; j < vectors; j++) {
+        fetch_to_read(x + j * VL);
         v[j] = vf_load(x + j * VL);
+    }
     return any_far(v, vectors);
 }
 
