@@ -41,7 +41,8 @@ enum { AHEAD = 4096 };
 #define SL_HEADER(isa) SL_HEADER_(isa)
 #include SL_HEADER(ISA)
 
-/* a 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there; the result is normal */
+/* a 2^k where k is the low bits of t's significand, as rounding by a large constant leaves it there; the result is
+   normal */
 static inline vf vf_times_pow2(vf a, vf t) { return vf_add_bits(a, t, SIGNIFICAND_BITS); }
 
 #define X(name, args) void FN(name) args;

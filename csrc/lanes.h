@@ -1,15 +1,15 @@
-/* Sums of exponentials of rows, in vectors of their own dtype: right to a fraction of an ULP however few terms count and
-   however small they are against the row's maximum.
+/* Sums of exponentials of rows, in vectors of their own dtype: right to a fraction of an ULP however few terms count
+   and however small they are against the row's maximum.
 
    A lane's unit is 2^(k - BIAS) e^shift. With z = x - shift, c = ln(2)/PARTS, n = rint(z/c) and r = z - n c, an
    exponential is 2^(n/PARTS - k + BIAS) e^r. The power is a number of a table of PARTS times 2^integer, scale; e^r - 1
    = q, |q| < 0.022 (float64: 0.045), is so small that its rounding is 1/64 (1/32) ULP of the whole. n c, c rounded, has
-   the last bit of z, so r is exact; what c and the table's number lack is added last, where it is tiny. Up to |x| =
+   the last bit of z, so z - n c is exact; what c and, in float32, the table's number lack is tiny. Up to |x| =
    NEAR shift is 0, so that no x - max is rounded; beyond, shift is the maximum, and x - max is exact (Sterbenz) or so
    large that e^z is 0.
 
-   Scales are summed with what their additions lose; that and scale q go to an account of their own, FOLD terms at a
-   time. In float32 no rounding depends on n alone, and the first term that the series of q leaves out is odd: a mean of
+   Scales are summed with what their additions lose, scale q in an account of its own that joins them every FOLD terms.
+   In float32 no rounding depends on n alone, and the first term that the series of q leaves out is odd: a mean of
    millions of rows is right to 1e-12. */
 #ifndef SL_LANES_H
 #define SL_LANES_H
@@ -90,23 +90,20 @@ ALWAYS_INLINE exp_tables load_exp_tables(void)
 ALWAYS_INLINE exp_parts exp_in_unit(vf x, vf shift, vf round, vf floor, const exp_tables *tables)
 {
     vf z = vf_max(floor, vf_sub(x, shift)); /* NaN stays: it is the second operand */
-    vf t = vf_fma(z, vf_set(PARTS * LOG2E), round), n = vf_sub(t, round), r, p;
+    vf t = vf_fma(z, vf_set(PARTS * LOG2E), round), n = vf_sub(t, round), r;
     if (VF_FUSED)
         r = vf_fnma(n, vf_set(LN2_HI / PARTS), z);
     else
         r = vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1 / PARTS))), vf_mul(n, vf_set(LN2_SPLIT_2 / PARTS)));
-    vf rest = vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS);
+    vf last = vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS);
 #if DTYPE == 32
-    vf lack = vf_fnma(n, rest, vf_lookup(tables->lacking, t));
-    p = V_POLYNOMIAL(r, (T)(1.0 / 24), (T)(1.0 / 6), (T)(1.0 / 2));
+    vf lack = vf_fnma(n, last, vf_lookup(tables->lacking, t)), p = V_POLYNOMIAL(r, 1.0f / 24, 1.0f / 6, 1.0f / 2);
+    vf q = vf_add(r, vf_fma(r, vf_fma(r, p, lack), lack)); /* r + r^2 p + (1 + r) lack */
 #else
-    vf lack = vf_mul(n, vf_sub(vf_set(0), rest));
-    p = V_POLYNOMIAL(r, PART_EXP_REST);
+    r = vf_fnma(n, last, r);
+    vf q = vf_fma(vf_mul(r, r), V_POLYNOMIAL(r, PART_EXP_REST), r);
 #endif
-    return (exp_parts){
-        .scale = vf_add_bits(vf_lookup(tables->scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS),
-        .q = vf_add(r, vf_fma(r, vf_fma(r, p, lack), lack)), /* r + r^2 p + (1 + r) lack */
-    };
+    return (exp_parts){vf_add_bits(vf_lookup(tables->scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS), q};
 }
 
 /* e^m in its unit as high and low part, for the n lanes from l. Of float32 in float64. */
@@ -135,7 +132,8 @@ static inline void exp_of_max(const units *u, size_t l, size_t n, const T *m, do
 
 typedef struct {
     vf shift, round, floor, top;
-    vf sum, rest, others; /* sum: of scales, and of what was folded into it; others: than the maximum */
+    vf sum, rest, lost; /* of scales, with what was folded into it; of scale q; what additions to sum lose */
+    vf others;          /* than the maximum */
     exp_tables tables;
 } lane_sums;
 
@@ -161,7 +159,8 @@ ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, int mode
         scale = vf_keep(other, scale);
         q = vf_keep(other, q);
     }
-    a->rest = vf_add(vf_fma(scale, q, a->rest), add_to(&a->sum, scale));
+    a->rest = vf_fma(scale, q, a->rest);
+    a->lost = vf_add(a->lost, add_to(&a->sum, scale));
 }
 
 /* `at`: the first of the lanes, or the row whose lanes these all are */
@@ -171,14 +170,18 @@ ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *top, int a
     a->round = across ? vf_load(u->round + at) : vf_set(u->round[at]);
     a->floor = across ? vf_load(u->floor + at) : vf_set(u->floor[at]);
     a->top = across ? vf_load(top + at) : vf_set(top[at]);
-    a->sum = a->rest = a->others = vf_set(0);
+    a->sum = a->rest = a->lost = a->others = vf_set(0);
     a->tables = load_exp_tables();
 }
 
 /* What is added without what it loses is soon added with it. */
 enum { FOLD = 4 };
 
-ALWAYS_INLINE void lanes_fold(lane_sums *a) { a->rest = add_to(&a->sum, a->rest); }
+ALWAYS_INLINE void lanes_fold(lane_sums *a)
+{
+    a->lost = vf_add(a->lost, add_to(&a->sum, a->rest));
+    a->rest = vf_set(0);
+}
 
 /* The results of `steps` steps. */
 ALWAYS_INLINE void lanes_end(lane_sums *a, size_t steps, double *rest, double *rest_l, double *tops)
@@ -186,7 +189,7 @@ ALWAYS_INLINE void lanes_end(lane_sums *a, size_t steps, double *rest, double *r
     T sum[VL], lost[VL], others[VL];
     lanes_fold(a);
     vf_store(sum, a->sum);
-    vf_store(lost, a->rest);
+    vf_store(lost, a->lost);
     vf_store(others, a->others);
     for (int i = 0; i < VL; i++) {
         rest[i] = DTYPE == 32 ? (double)sum[i] + (double)lost[i] : (double)sum[i];

@@ -54,8 +54,8 @@ ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
 ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return vf_fma(v, f, vf_mul(v, f_l)); }
 
 /* The same where some products are below the least normal number, or of a factor 0, which gives 0 whatever v is. A
-   multiplication with a subnormal result takes a hundred cycles; w = |v f| / LEAST_SUBNORMAL is a normal number, and w +
-   WHOLE has in its last bits w rounded to a whole number, which are the bits of that subnormal. */
+   multiplication with a subnormal result takes a hundred cycles; w = |v f| / LEAST_SUBNORMAL is a normal number, and
+   w + WHOLE has in its last bits w rounded to a whole number, which are the bits of that subnormal. */
 #if DTYPE == 32
 #define LEAST_NORMAL_T FLT_MIN
 #define WHOLE 0x1p23f

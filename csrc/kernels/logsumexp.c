@@ -67,8 +67,8 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     fp_leave(state);
 }
 
-/* The sum of weight * exp over one buffered tile of a row, in the row's unit. An infinite maximum has no exponential: it
-   counts as 1, and all else as 0. */
+/* The sum of weight * exp over one buffered tile of a row, in the row's unit. An infinite maximum has no exponential:
+   it counts as 1, and all else as 0. */
 static double weighted_sum(const T *x, const T *weight, const T *e, size_t n, int infinite)
 {
     double lane[8] = {0}, sum = 0;

@@ -3,8 +3,8 @@
     python csrc/tools/derive_constants.py            print the header
     python csrc/tools/derive_constants.py --check    compare it with the one in the tree (exit status 1 if it differs)
 
-Needs mpmath and numpy. A polynomial is fitted at Chebyshev nodes in 60 digits (within a small factor of minimax) and rounded
-coefficient by coefficient, lowest first: the later ones are refitted to what the rounding of the earlier left.
+Needs mpmath and numpy. A polynomial is fitted at Chebyshev nodes in 60 digits (within a small factor of minimax) and
+rounded coefficient by coefficient, lowest first: the later ones are refitted to what the rounding of the earlier left.
 The error printed beside each is measured after rounding, in exact arithmetic.
 """
 
@@ -198,7 +198,8 @@ def dtype_constants(dtype):
 def less_bits(x, shift, formats):
     """The float whose bits are those of x less `shift`."""
     real, integer = formats
-    return mpf(struct.unpack(real, struct.pack(integer, struct.unpack(integer, struct.pack(real, float(x)))[0] - shift))[0])
+    (bits,) = struct.unpack(integer, struct.pack(real, float(x)))
+    return mpf(struct.unpack(real, struct.pack(integer, bits - shift))[0])
 
 
 def common_factor(powers, bits, tolerance):
