@@ -16,12 +16,10 @@
 typedef float T;
 enum { SIGNIFICAND_BITS = 23 };
 #define MAX_T FLT_MAX
-#define LEAST_SUBNORMAL 0x1p-149f
 #else
 typedef double T;
 enum { SIGNIFICAND_BITS = 52 };
 #define MAX_T DBL_MAX
-#define LEAST_SUBNORMAL 0x1p-1074
 #endif
 
 /* Bytes ahead that loops over memory ask for theirs: a page, where the prefetchers of processors end. */

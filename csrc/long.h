@@ -52,7 +52,7 @@ static void join_sums(batch *b, const sl_part *part)
     const segment *all = part->sums;
     b->sums = all[0].sums;
     for (size_t i = 1; i < b->plan->segments; i++)
-        sums_join(&b->sums, rows_of_tile(b, 0), all[i].sums);
+        sums_join(&b->sums, rows_of_tile(b, 0), &all[i].sums);
     whole_rows(b, part)->sums = b->sums;
 }
 

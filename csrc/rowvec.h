@@ -82,9 +82,9 @@ ALWAYS_INLINE vd vd_exp(vd z)
     return VD_POLYNOMIAL(r, ROW_EXP) * (vd)(((vd_bits)t + 1023) << 52);
 }
 
-/* log(1 + rest/top) for top > 0, rest >= 0: with 2^k the power of two nearest to 1 + rest/top it is k ln 2 + 2
-   atanh(s), s = (sum 2^-k - top) / (sum 2^-k + top), one division. sum 2^-k - top is exact (Sterbenz), and with what the sum lost
-   it is rest itself where k is 0: no step cancels. Not `precise`, low parts are let go, which leaves 2^-41. */
+/* log(1 + rest/top) for top > 0, rest >= 0: with 2^k the power of two nearest to 1 + rest/top it is k ln 2 + 2 atanh(s),
+   s = (sum 2^-k - top)/(sum 2^-k + top), one division. sum 2^-k - top is exact (Sterbenz), and with what the sum lost it
+   is rest itself where k is 0: no step cancels. Not `precise`, low parts are let go, which leaves 2^-41. */
 ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top, int precise)
 {
     const vd_bits one = (vd_bits)vd_set(1), two52 = (vd_bits)vd_set(0x1p52), exponents = (vd_bits)vd_set(INFINITY);

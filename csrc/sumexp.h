@@ -1,9 +1,9 @@
 /* The sum of exponentials of rows, tile by tile, reading each logit from memory once.
 
-   A row's exponentials are kept in its unit (lanes.h), which is chosen by the maximum of its first
-   tile and renewed in the rare case that a later maximum outgrows it. One element that is the row's maximum is left
-   out of the sum: with S' the sum of the others and e_m its exponential, logsumexp = max + log1p(S'/e_m), which is
-   right to the last bit also where S' is far below an ULP of e_m. */
+   A row's exponentials are kept in its unit (lanes.h), which is chosen by the maximum of its first tile and renewed in
+   the rare case that a later maximum outgrows it. One element that is the row's maximum is left out of the sum: with S'
+   the sum of the others and e_m its exponential, logsumexp = max + log1p(S'/e_m), which is right to the last bit also
+   where S' is far below an ULP of e_m. */
 #ifndef SL_SUMEXP_H
 #define SL_SUMEXP_H
 
@@ -12,7 +12,7 @@
 /* What lanes_step does besides adding exponentials up. */
 enum {
     STORE = 1,     /* store them */
-    LEAVE_TOP = 2  /* leave out those of the maximum, and count these */
+    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
 };
 
 #include "lanes.h"
@@ -23,9 +23,9 @@ typedef struct {
     size_t cols;
     ALIGNED units unit;
     ALIGNED T limit[LANES];                    /* the maximum above which a new unit is needed */
-    T max[LANES];                         /* so far; NaN does not count */
+    T max[LANES];                              /* so far; NaN does not count */
     ALIGNED double rest[LANES], rest_l[LANES]; /* S', high and low part */
-    double top[LANES], top_l[LANES];      /* e_m, likewise */
+    double top[LANES], top_l[LANES];           /* e_m, likewise */
 } sums;
 
 /* The rows that one tile belongs to, and the lanes that hold something: along, one row and all lanes; across, as many
@@ -54,12 +54,12 @@ ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
 ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return vf_fma(v, f, vf_mul(v, f_l)); }
 
 /* The same where some products are below the least normal number, or of a factor 0, which gives 0 whatever v is. A
-   multiplication with a subnormal result takes a hundred cycles; w = |v f| / LEAST_SUBNORMAL is a normal number, and
-   w + WHOLE has in its last bits w rounded to a whole number, which are the bits of that subnormal. */
+   multiplication with a subnormal result takes a hundred cycles; w = |v f| UP_1 UP_2, in units of the least subnormal,
+   is a normal number, and w + WHOLE has in its last bits w rounded to a whole one, which are that subnormal's. */
 #if DTYPE == 32
 #define LEAST_NORMAL_T FLT_MIN
 #define WHOLE 0x1p23f
-#define UP_1 0x1p64f /* UP_1 UP_2 = 1/LEAST_SUBNORMAL */
+#define UP_1 0x1p64f
 #define UP_2 0x1p85f
 #else
 #define LEAST_NORMAL_T DBL_MIN
@@ -264,8 +264,9 @@ static inline int share_units(const sums *s, const sums *t, tile_rows rows)
 
 /* Adds the sums of other tiles of the same rows; the smaller of two maxima joins the others, and where they are the
    same one of them does. */
-static void sums_join(sums *s, tile_rows rows, sums part)
+static void sums_join(sums *s, tile_rows rows, const sums *other)
 {
+    sums part = *other;
     if (!share_units(s, &part, rows))
         for (size_t l = rows.first; l < rows.first + rows.n; l++) {
             T m = part.max[l] > s->max[l] ? part.max[l] : s->max[l];

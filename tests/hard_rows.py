@@ -49,6 +49,14 @@ def _near_zero(shape, rng):
     return _moved(shape, rng, 0)
 
 
+def _near_the_others(shape, rng):
+    """A logsumexp about as large as the share of all but the maximum, below which float32 rows are summed again."""
+    parts = reference.rows(rng.normal(size=shape) * np.exp2(rng.uniform(-3, 2, (shape[0], 1))))
+    share = parts.rest / (1 + parts.rest)
+    size = share * rng.uniform(0.7, 1.1, (shape[0], 1)) * rng.choice([-1, 1], (shape[0], 1))
+    return (parts.log_softmax + size).astype(np.float64)
+
+
 def _near_powers(shape, rng):
     """A logsumexp just above a power of two has the smallest step for its size."""
     power = np.exp2(rng.integers(-6, 7, (shape[0], 1)))
@@ -76,6 +84,7 @@ KINDS = {
     "logsumexp near 0": _near_zero,
     "logsumexp near powers": _near_powers,
     "loss near powers": _losses_near_powers,
+    "logsumexp near S'/S": _near_the_others,
 }
 
 

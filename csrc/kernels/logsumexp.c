@@ -3,9 +3,9 @@
    logsumexp = max + log1p(S'/e^max), the logarithm in float64 for both dtypes and added in two parts.
 
    The largest errors found in ULP, where fma is an instruction:
-   logsumexp                  f32 <= 0.55 (0.536, lse near 3/4 S'/S, 3 classes), f64 <= 1.00 (0.646, two values, 128 classes)
+   logsumexp                  f32 <= 0.55 (0.536, logsumexp near S'/S, 3 classes), f64 <= 1.00 (0.646, two values, 128 classes)
    logsumexp.near_zero        f32 <= 0.55 (0.097, 10 classes), f64 <= 1.00 (0.068, 2 classes)
-   logsumexp_and_grad.value   f32 <= 0.55 (0.536, lse near 3/4 S'/S, 3 classes), f64 <= 1.00 (0.646, two values, 128 classes)
+   logsumexp_and_grad.value   f32 <= 0.55 (0.536, logsumexp near S'/S, 3 classes), f64 <= 1.00 (0.646, two values, 128 classes)
    logsumexp_and_grad.grad    f32 <= 3.00 (1.860, descending, 1000 classes), f64 <= 4.00 (2.456, spread 10, 5 classes) */
 #include "long.h"
 

@@ -111,10 +111,6 @@ def define(name, x, bits):
     return f"#define {name} {c_number(x, bits)} /* {mp.nstr(x, 8)} */"
 
 
-def numbers(values, bits):
-    return ", ".join(c_number(x, bits) for x in values)
-
-
 def polynomial(name, meaning, f, low, high, degree, bits, weight):
     """One #define of a coefficient list, highest first.
 
@@ -232,14 +228,16 @@ def part_constants(dtype):
     lacking = [mp.log(p * factor / rounded(p * factor, bits)) for p in powers]
     worst = mp.nstr(mp.log(max(map(abs, lacking)), 2), 4)
     lines = [
-        f"/* 2^(j/{parts}){times} to 2^{worst}, as the number whose bits have j << {shift} taken away */",
-        f"#define PART_SCALES {numbers(scales, bits)}",
+        table(
+            "PART_SCALES",
+            f"2^(j/{parts}){times} to 2^{worst}, as the number whose bits have j << {shift} taken away",
+            scales,
+            bits,
+        )
     ]
     if dtype == 32:
-        lines += [
-            "/* the logarithm of what each lacks */",
-            f"#define PART_LACKING {numbers((rounded(x, bits) for x in lacking), bits)}",
-        ]
+        lacking = [rounded(x, bits) for x in lacking]
+        lines.append(table("PART_LACKING", "the logarithm of what each lacks", lacking, bits))
     else:
         half = mp.ln(2) / (2 * parts) * (1 + mpf(2) ** -6)
         meaning = f"(exp(r) - 1 - r)/r^2, |r| <= ln(2)/{2 * parts}"
