@@ -45,11 +45,13 @@ ALWAYS_INLINE vf label(const label_work *k, const label_tile *t, size_t i, size_
     return q;
 }
 
-/* Sums of q (highest - x) and q in lanes; for float64 with what they lose. With q one number, of highest - x alone, for
-   float32 as highest times the number of steps less the sum of x: its logits leave float64 29 bits for what cancels. */
+/* Sums of q (highest - x) and q in lanes; for float64 with what they lose. With q one number, of highest - x alone,
+   which float32 sums by EVEN in float32: they are of one sign, and few roundings. */
+enum { EVEN = 4 };
 #if DTYPE == 32
 typedef struct {
     vd gap[2], mass[2];
+    vf part; /* of the gap */
 } label_sums;
 
 ALWAYS_INLINE void label_step(label_sums *a, vf q, vf x, vf highest)
@@ -60,17 +62,13 @@ ALWAYS_INLINE void label_step(label_sums *a, vf q, vf x, vf highest)
     a->mass[1] += vd_high(q);
 }
 
-ALWAYS_INLINE void even_step(label_sums *a, vf x, vf highest)
-{
-    (void)highest;
-    a->gap[0] += vd_low(x);
-    a->gap[1] += vd_high(x);
-}
+ALWAYS_INLINE void even_step(label_sums *a, vf x, vf highest) { a->part = vf_add(a->part, vf_sub(highest, x)); }
 
-ALWAYS_INLINE void even_end(label_sums *a, size_t steps, vf highest)
+ALWAYS_INLINE void even_fold(label_sums *a)
 {
-    a->gap[0] = vd_low(highest) * (double)steps - a->gap[0];
-    a->gap[1] = vd_high(highest) * (double)steps - a->gap[1];
+    a->gap[0] += vd_low(a->part);
+    a->gap[1] += vd_high(a->part);
+    a->part = vf_set(0);
 }
 
 ALWAYS_INLINE void label_end(const label_sums *a, double *gap, double *mass, double *mass_l)
@@ -104,10 +102,7 @@ ALWAYS_INLINE void even_step(label_sums *a, vf x, vf highest)
     a->gap = v_two_sum(a->gap, vf_sub(highest, x), &a->gap_l);
 }
 
-ALWAYS_INLINE void even_end(label_sums *a, size_t steps, vf highest)
-{
-    (void)a, (void)steps, (void)highest;
-}
+ALWAYS_INLINE void even_fold(label_sums *a) { (void)a; }
 
 ALWAYS_INLINE void label_end(const label_sums *a, double *gap, double *mass, double *mass_l)
 {
@@ -142,12 +137,17 @@ ALWAYS_INLINE void sum_labels_as(const label_work *k, const label_tile *t, tile 
         vf highest = of_rows(k->sums.reference, t->across, rows.first, c);
         label_sums a = {0};
         const T *p = x.p + c;
-        for (size_t i = 0; i < x.full; i++, p += x.step)
+        size_t i = 0;
+        for (; !soft && !weighted && i + EVEN <= x.full; i += EVEN) {
+            UNROLL for (int j = 0; j < EVEN; j++, p += x.step)
+                even_step(&a, vf_load(p), highest);
+            even_fold(&a);
+        }
+        for (; i < x.full; i++, p += x.step)
             add_label(&a, k, t, p, i, c, VL, highest, soft, weighted);
         if (x.part > c)
             add_label(&a, k, t, p, x.full, c, min_size(VL, x.part - c), highest, soft, weighted);
-        if (!soft && !weighted)
-            even_end(&a, x.full + (x.part > c), highest);
+        even_fold(&a);
         label_end(&a, totals->gap + c, totals->mass + c, totals->mass_l + c);
     }
 }
@@ -179,18 +179,6 @@ ALWAYS_INLINE void add_parts(double *sum, double *sum_l, vd high, vd low)
     vd_put(sum_l, vd_get(sum_l) + (vd_finite_or_0(lost) + low));
 }
 
-/* The sum of LANES values to lane 0: upper and lower half are added, then their halves, on every instruction set. */
-static void fold_parts(double *sum, double *sum_l)
-{
-    size_t w = LANES / 2;
-    for (; w >= VD; w /= 2)
-        for (size_t i = 0; i < w; i += VD)
-            add_parts(sum + i, sum_l + i, vd_get(sum + i + w), vd_get(sum_l + i + w));
-    for (; w; w /= 2)
-        for (size_t i = 0; i < w; i++)
-            add_part(sum + i, sum_l + i, sum[i + w], sum_l[i + w]);
-}
-
 static inline void raise_reference(labels *s, size_t i, T reference)
 {
     if (!(reference > s->reference[i]))
@@ -220,8 +208,8 @@ static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x
     const double times = even ? (double)k->smooth : 1, mass = (double)k->smooth * (double)columns_of(b->plan, chunk);
     if (!l.across) {
         ALIGNED double gap_l[LANES] = {0};
-        fold_parts(t.gap, gap_l);
-        fold_parts(t.mass, t.mass_l);
+        fold(t.gap, gap_l);
+        fold(t.mass, t.mass_l);
         add_part(s->gap + row, s->gap_l + row, times * t.gap[0], times * gap_l[0]);
         add_part(s->mass + row, s->mass_l + row, even ? mass : t.mass[0], t.mass_l[0]);
         return;
@@ -259,12 +247,28 @@ typedef struct {
     vf f, f_l, weight, scale, below_top, half;
 } label_vectors;
 
-ALWAYS_INLINE vf label_gradient(const label_vectors *d, vf v, vf q)
+/* `common`: rows with none of the exceptions. */
+ALWAYS_INLINE vf label_gradient(const label_vectors *d, vf v, vf q, int common)
 {
     vf plain = vf_fnma(q, d->scale, times_factor(v, d->f, d->f_l));
+    if (common)
+        return plain;
     vf at_top = vf_fma(vf_sub(d->weight, q), d->scale, d->below_top);
     vf g = vf_select(vf_lt(d->half, v), at_top, plain);
     return vf_drop(vf_eq(d->scale, vf_set(0)), vf_select(vf_eq(g, g), g, vf_set((T)NAN)));
+}
+
+ALWAYS_INLINE void subtract_lanes(const label_work *k, const label_tile *t, const label_vectors *r, size_t c, tile e,
+                                  int soft, int weighted, int common)
+{
+    T *p = e.p + c;
+    for (size_t i = 0; i < e.full; i++, p += e.step)
+        vf_store(p, label_gradient(r, vf_load(p), label(k, t, i, c, VL, soft, weighted), common));
+    if (e.part > c) {
+        const size_t n = e.part - c;
+        vf q = label(k, t, e.full, c, n, soft, weighted);
+        vf_store_n(p, label_gradient(r, vf_load_n(p, n, vf_set(0)), q, common), n);
+    }
 }
 
 ALWAYS_INLINE void subtract_labels_as(const label_work *k, const label_tile *t, const row_factors *f,
@@ -275,14 +279,12 @@ ALWAYS_INLINE void subtract_labels_as(const label_work *k, const label_tile *t, 
         label_vectors r = {of_rows(f->high, across, rows.first, c), of_rows(f->low, across, rows.first, c),
                            of_rows(d->weight, across, rows.first, c), of_rows(d->scale, across, rows.first, c),
                            of_rows(d->below_top, across, rows.first, c), of_rows(d->half, across, rows.first, c)};
-        T *p = e.p + c;
-        for (size_t i = 0; i < e.full; i++, p += e.step)
-            vf_store(p, label_gradient(&r, vf_load(p), label(k, t, i, c, VL, soft, weighted)));
-        if (e.part > c) {
-            const size_t n = e.part - c;
-            vf q = label(k, t, e.full, c, n, soft, weighted);
-            vf_store_n(p, label_gradient(&r, vf_load_n(p, n, vf_set(0)), q), n);
-        }
+        /* f is NaN where the row has one; 0 times infinity is, too. */
+        vf odd = vf_sub(vf_mul(vf_abs(r.scale), vf_set((T)INFINITY)), vf_abs(r.f));
+        if (vm_any(vf_not_ge(odd, r.f)) || vm_any(vf_lt(r.half, vf_set((T)INFINITY))))
+            subtract_lanes(k, t, &r, c, e, soft, weighted, 0);
+        else
+            subtract_lanes(k, t, &r, c, e, soft, weighted, 1);
     }
 }
 

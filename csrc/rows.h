@@ -51,11 +51,17 @@ static inline tile_rows rows_of_tile(const batch *b, size_t row)
     return b->plan->across ? (tile_rows){0, b->lanes, b->lanes} : (tile_rows){row, 1, LANES};
 }
 
+/* Rows of a single tile have a place each in a batch's buffers. */
+static inline size_t place_of(const batch *b, size_t row)
+{
+    return b->plan->across || b->plan->chunks > 1 ? 0 : row * b->plan->shape->cols;
+}
+
 static inline tile read_x(batch *b, size_t row, size_t chunk)
 {
     if (b->plan->across && b->n < LANES && !b->x.direct)
         memset(b->scratch, 0, sizeof(T) * LANES * columns_of(b->plan, chunk)); /* absent rows */
-    return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch);
+    return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
 }
 
 /* Where the exponentials of a tile are kept between the walks: in the output, or in `exps` if one batch of tiles is all
@@ -64,8 +70,7 @@ static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 {
     if (b->out.direct)
         return tile_in_place(b->plan, &b->out, row, chunk);
-    size_t slot = b->plan->across || b->plan->chunks > 1 ? 0 : row * b->plan->shape->cols;
-    return tile_in_buffer(b->plan, b->exps + slot, chunk);
+    return tile_in_buffer(b->plan, b->exps + place_of(b, row), chunk);
 }
 
 /* The exponentials of a tile from its logits, in the rows' present units. */
@@ -73,7 +78,8 @@ static void store_exps(batch *b, size_t row, size_t chunk, tile e)
 {
     static const T no_top[LANES];
     lane_totals unused;
-    sum_tile(&b->sums, rows_of_tile(b, row), read_x(b, row, chunk), e, no_top, &unused, STORE);
+    tile x = read_x(b, row, chunk);
+    sum_tiles(&b->sums, rows_of_tile(b, row), &x, &e, no_top, &unused, STORE);
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE in mode, kept. `visit`, optional,
@@ -83,21 +89,33 @@ typedef void tile_visitor(void *context, batch *b, size_t row, size_t chunk, til
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 {
     const plan *p = b->plan;
-    const int store = mode & STORE;
-    T m[LANES];
+    const size_t tiles = batch_tile_rows(b), n = p->across ? b->lanes : b->n;
+    const tile_rows all = {0, n, p->across ? b->lanes : LANES};
+    tile x[LANES], e[LANES];
+    lane_totals lanes[LANES];
+    ALIGNED T m[LANES] = {0}, top[LANES];
+    totals t;
     sums_start(&b->sums, p->across, p->shape->cols);
-    for (size_t row = 0; row < batch_tile_rows(b); row++) {
-        tile_rows rows = rows_of_tile(b, row);
-        if (b->begin) /* the unit that the first segment starts with, too */
-            sums_meet_tile(&b->sums, rows, 1, read_x(b, row, 0), m);
-        for (size_t chunk = b->begin; chunk < b->end; chunk++) {
-            tile x = read_x(b, row, chunk), e = store ? kept_tile(b, row, chunk) : (tile){0};
-            if (sums_meet_tile(&b->sums, rows, chunk == 0, x, m) && store)
-                b->stale = chunk;
-            if (visit)
-                visit(context, b, row, chunk, x, m);
-            sums_add_tile(&b->sums, rows, x, e, m, mode);
+    if (b->begin) { /* the unit that the first segment starts with, too */
+        tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), m);
+        sums_meet(&b->sums, n, 1, m);
+    }
+    for (size_t chunk = b->begin; chunk < b->end; chunk++) {
+        for (size_t row = 0; row < tiles; row++) {
+            x[row] = read_x(b, row, chunk);
+            tile_max(x[row], p->across, rows_of_tile(b, row), m);
         }
+        if (sums_meet(&b->sums, n, chunk == 0, m) && mode & STORE)
+            b->stale = chunk;
+        find_tops(&b->sums, n, m, top, mode);
+        for (size_t row = 0; row < tiles; row++) {
+            e[row] = mode & STORE ? kept_tile(b, row, chunk) : (tile){0};
+            if (visit)
+                visit(context, b, row, chunk, x[row], m);
+        }
+        sum_tiles(&b->sums, all, x, e, top, lanes, mode);
+        rows_of_lanes(&b->sums, all, x[0], lanes, &t);
+        sums_add(&b->sums, n, m, top, &t, mode);
     }
 }
 
@@ -144,6 +162,9 @@ static void batch_factors(const batch *restrict b, const double *restrict weight
         if (DTYPE == 64) {
             sum = vd_two_sum(vd_get(s->top + i), vd_get(s->rest + i), &lost); /* the exponentials lack top_l too */
             low = (vd_fma(-q, sum, w) - q * (lost + vd_get(s->rest_l + i))) * inverse;
+            vd rounded = high + vd_finite_or_0(low);
+            low = low - (rounded - high);
+            high = rounded;
         } else
             low = high - __builtin_convertvector(vd_round(high), vd_wide);
         vd_write(f->high + i, high);

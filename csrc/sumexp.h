@@ -13,6 +13,7 @@
 enum {
     STORE = 1,     /* store them */
     LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
+    LIGHT = 4,     /* with LEAVE_TOP: sum them as rounded, where 3 ULP are allowed, as always without */
 };
 
 #include "lanes.h"
@@ -28,8 +29,8 @@ typedef struct {
     double top[LANES], top_l[LANES];           /* e_m, likewise */
 } sums;
 
-/* The rows that one tile belongs to, and the lanes that hold something: along, one row and all lanes; across, as many
-   of both, absent rows included that fill up a vector. */
+/* The rows that tiles belong to, and the lanes that hold something: along, a tile each and all lanes; across, one tile
+   and as many lanes as rows, absent ones included that fill up a vector. */
 typedef struct {
     size_t first, n, lanes;
 } tile_rows;
@@ -53,28 +54,51 @@ ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
 /* v (f + f_l), rounded all but once, so that no probability comes out above 1. */
 ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return vf_fma(v, f, vf_mul(v, f_l)); }
 
-/* The same where some products are below the least normal number, or of a factor 0, which gives 0 whatever v is. A
-   multiplication with a subnormal result takes a hundred cycles; w = |v f| UP_1 UP_2, in units of the least subnormal,
+/* The same for any products, also below the least normal number, and of a factor 0, which gives 0 whatever v is.
+   Those of v below `limit` are. A multiplication with a subnormal result takes a hundred cycles, so v f_l is left out
+   where it is nearly one, below `low`; and w = |v f| UP_1 UP_2, in units of the least subnormal,
    is a normal number, and w + WHOLE has in its last bits w rounded to a whole one, which are that subnormal's. */
 #if DTYPE == 32
 #define LEAST_NORMAL_T FLT_MIN
 #define WHOLE 0x1p23f
 #define UP_1 0x1p64f
 #define UP_2 0x1p85f
+#define LOW 0x1p30f
+#define PLENTY 0x1p100f
 #else
 #define LEAST_NORMAL_T DBL_MIN
 #define WHOLE 0x1p52
 #define UP_1 0x1p537
 #define UP_2 0x1p537
+#define LOW 0x1p60
+#define PLENTY 0x1p700
 #endif
-ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vm small)
+ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vf limit, vf low)
 {
+    vm small = vf_not_ge(v, limit);
     vf zero = vf_set(0), up = vf_min(vf_set(MAX_T), vf_mul(vf_abs(f), vf_set(UP_2)));
     vf w = vf_mul(vf_mul(vf_keep(small, v), vf_set(UP_1)), up);
     vf tiny = vf_sub_bits(vf_add(w, vf_set(WHOLE)), vf_set(WHOLE));
     tiny = vf_select(vf_lt(f, zero), vf_minus_abs(tiny), tiny);
-    vf y = vf_select(small, tiny, times_factor(vf_drop(small, v), f, f_l)), either = vf_add(v, f);
+    vf y = vf_select(small, tiny, times_factor(vf_drop(small, v), f, vf_drop(vf_lt(v, low), f_l))), either = vf_add(v, f);
     return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));
+}
+
+/* `steps` vectors of a tile, n elements of each. */
+ALWAYS_INLINE void scale_steps(T *p, ptrdiff_t step, int steps, size_t n, vf f, vf f_l, vf limit)
+{
+    enum { MOST = 4 };
+    vf v[MOST], low = vf_mul(limit, vf_set(LOW)), least = low;
+    UNROLL for (int i = 0; i < steps; i++) {
+        v[i] = vf_load_n(p + i * step, n, vf_mul(limit, vf_set(PLENTY)));
+        least = vf_min(v[i], least);
+    }
+    if (vm_any(vf_not_ge(least, low)))
+        UNROLL for (int i = 0; i < steps; i++)
+            vf_store_n(p + i * step, times_factor_small(v[i], f, f_l, limit, low), n);
+    else
+        UNROLL for (int i = 0; i < steps; i++)
+            vf_store_n(p + i * step, times_factor(v[i], f, f_l), n);
 }
 
 /* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row. */
@@ -83,13 +107,15 @@ static inline void tile_scale(tile t, int across, tile_rows rows, const T *facto
     for (size_t c = 0; c < rows.lanes; c += VL) {
         vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c);
         vf limit = vf_div(vf_set(LEAST_NORMAL_T), vf_abs(f));
+        limit = vf_select(vf_eq(f, vf_set(0)), vf_set((T)NAN), limit); /* nothing is not below NaN */
         T *p = t.p + c;
-        for (size_t i = 0; i < t.full + (t.part > c); i++, p += t.step) {
-            size_t n = i < t.full ? VL : min_size(VL, t.part - c);
-            vf v = vf_load_n(p, n, limit);
-            vm small = vf_not_ge(v, limit);
-            vf_store_n(p, vm_any(small) ? times_factor_small(v, f, f_l, small) : times_factor(v, f, f_l), n);
-        }
+        size_t i = 0;
+        for (; i + 4 <= t.full; i += 4, p += 4 * t.step)
+            scale_steps(p, t.step, 4, VL, f, f_l, limit);
+        for (; i < t.full; i++, p += t.step)
+            scale_steps(p, t.step, 1, VL, f, f_l, limit);
+        if (t.part > c)
+            scale_steps(p, t.step, 1, min_size(VL, t.part - c), f, f_l, limit);
     }
 }
 
@@ -121,59 +147,85 @@ static inline void tile_max(tile t, int across, tile_rows rows, T *m)
         m[rows.first] = vf_largest(all);
 }
 
-typedef struct {
-    ALIGNED double rest[LANES], rest_l[LANES], tops[LANES];
-} lane_totals;
+/* Vectors of one tile that are summed side by side, so that neither waits for itself. */
+enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 };
 
-/* The sums of all lanes, which belong to one row, in the place of that row. */
-static inline void fold_lanes(lane_totals *t, size_t row, int mode)
+ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors, tile x, tile e, const T *top,
+                               lane_totals *t, int mode)
 {
-    double rest, rest_l;
-    fold(t->rest, t->rest_l, &rest, &rest_l);
-    t->rest[row] = rest;
-    t->rest_l[row] = rest_l;
-    if (mode & LEAVE_TOP) {
-        double count = 0;
-        for (int l = 0; l < LANES; l++)
-            count += t->tops[l];
-        t->tops[row] = count;
-    }
-}
-
-ALWAYS_INLINE void sum_lanes_as(const sums *s, tile_rows rows, tile x, tile e, const T *top, lane_totals *t, int mode)
-{
-    for (size_t c = 0; c < rows.lanes; c += VL) {
-        lane_sums a;
-        lanes_start(&a, &s->unit, top, s->across, s->across ? c : rows.first);
-        const T *p = x.p + c;
-        T *q = mode & STORE ? e.p + c : NULL;
-        size_t i = 0;
-        for (; i + FOLD <= x.full; i += FOLD, lanes_fold(&a))
-            for (int j = 0; j < FOLD; j++, p += x.step, q = mode & STORE ? q + e.step : q) {
-                fetch_to_read(p);
-                if (mode & STORE)
-                    fetch_to_write(q);
-                lanes_step(&a, p, q, VL, mode);
-            }
-        for (; i < x.full; i++, p += x.step, q = mode & STORE ? q + e.step : q)
-            lanes_step(&a, p, q, VL, mode);
+    lane_sums a[PAIR];
+    const T *p = x.p + c;
+    T *q = mode & STORE ? e.p + c : NULL;
+    size_t i = 0;
+    UNROLL for (int v = 0; v < vectors; v++)
+        lanes_start(&a[v], &s->unit, top, s->across, s->across ? c + v * VL : row, mode);
+    for (; i + STRIDE <= x.full; i += STRIDE)
+        UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q = mode & STORE ? q + e.step : q)
+            UNROLL for (int v = 0; v < vectors; v++)
+                lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, mode);
+    for (; i < x.full; i++, p += x.step, q = mode & STORE ? q + e.step : q)
+        UNROLL for (int v = 0; v < vectors; v++)
+            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, mode);
+    UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
-            lanes_step(&a, p, q, min_size(VL, x.part - c), mode);
-        lanes_end(&a, x.full + (x.part > c), t->rest + c, t->rest_l + c, t->tops + c);
+            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, min_size(VL, x.part - c), mode);
+        lanes_end(&a[v], t, c, mode);
     }
 }
 
-/* The sums over a tile, of lanes or, along, of the one row they belong to. */
-static __attribute__((noinline)) void sum_tile(const sums *s, tile_rows rows, tile x, tile e, const T *top,
-                                               lane_totals *t, int mode)
+ALWAYS_INLINE void sum_tiles_as(const sums *s, tile_rows rows, const tile *x, const tile *e, const T *top,
+                                lane_totals *t, int mode)
+{
+    for (size_t i = 0; i < (s->across ? 1 : rows.n); i++) {
+        size_t c = 0, row = rows.first + i;
+        for (; c + PAIR * VL <= rows.lanes; c += PAIR * VL)
+            sum_vectors(s, row, c, PAIR, x[i], e[i], top, t + i, mode);
+        if (c < rows.lanes)
+            sum_vectors(s, row, c, 1, x[i], e[i], top, t + i, mode);
+    }
+}
+
+/* The sums of all lanes, over a tile across or over one tile each of rows along. */
+static __attribute__((noinline)) void sum_tiles(const sums *s, tile_rows rows, const tile *x, const tile *e,
+                                                const T *top, lane_totals *t, int mode)
 {
     switch (mode) {
-    case STORE: sum_lanes_as(s, rows, x, e, top, t, STORE); break;
-    case LEAVE_TOP: sum_lanes_as(s, rows, x, e, top, t, LEAVE_TOP); break;
-    default: sum_lanes_as(s, rows, x, e, top, t, STORE | LEAVE_TOP);
+    case STORE: sum_tiles_as(s, rows, x, e, top, t, STORE); break;
+    case LEAVE_TOP | LIGHT: sum_tiles_as(s, rows, x, e, top, t, LEAVE_TOP | LIGHT); break;
+    case LEAVE_TOP: sum_tiles_as(s, rows, x, e, top, t, LEAVE_TOP); break;
+    default: sum_tiles_as(s, rows, x, e, top, t, STORE | LEAVE_TOP);
     }
-    if (!s->across)
-        fold_lanes(t, rows.first, mode);
+}
+
+/* Of rows: S' or, without LEAVE_TOP, S, and how many elements were left out. */
+typedef struct {
+    ALIGNED double rest[LANES], rest_l[LANES], tops[LANES];
+} totals;
+
+/* The sums of rows from those of lanes, after a tile x of each. */
+static void rows_of_lanes(const sums *s, tile_rows rows, tile x, const lane_totals *lanes, totals *t)
+{
+    const vd steps = vd_set((double)x.full);
+    for (size_t i = 0; s->across && i < rows.lanes; i += VD) {
+        vd2 sum = lanes_sum(lanes, i);
+        vd_put(t->rest + i, sum.h);
+        vd_put(t->rest_l + i, sum.l);
+        vd_put(t->tops + i, steps - vd_read(lanes->others + i));
+    }
+    for (size_t row = 0; !s->across && row < rows.n; row++) {
+        ALIGNED double sum[LANES], sum_l[LANES], others[LANES], exact[LANES] = {0};
+        for (size_t i = 0; i < LANES; i += VD) {
+            vd2 part = lanes_sum(lanes + row, i);
+            vd_put(sum + i, part.h);
+            vd_put(sum_l + i, part.l);
+            vd_put(others + i, vd_read(lanes[row].others + i));
+        }
+        fold(sum, sum_l);
+        fold(others, exact);
+        t->rest[row] = sum[0];
+        t->rest_l[row] = sum_l[0];
+        t->tops[row] = (double)(x.full * LANES + (x.part + VL - 1) / VL * VL) - others[0];
+    }
 }
 
 static inline void add_to_rest(sums *s, size_t l, double high, double low)
@@ -200,49 +252,50 @@ static void renew_unit(sums *s, size_t l, T m)
 }
 
 /* New units where a row's maximum m left the old one. */
-static __attribute__((noinline)) void renew_units(sums *s, tile_rows rows, const T *m)
+static __attribute__((noinline)) void renew_units(sums *s, size_t n, const T *m)
 {
-    for (size_t l = rows.first; l < rows.first + rows.n; l++)
+    for (size_t l = 0; l < n; l++)
         if (m[l] > s->limit[l])
             renew_unit(s, l, m[l]);
 }
 
-/* The maxima m of a tile's rows. Where one exceeds its row's limit, units change, and what was stored in the old ones
-   is of no use: returns whether. */
-static inline int sums_meet_tile(sums *s, tile_rows rows, int first, tile x, T *m)
+/* Makes units serve the maxima m of further tiles of n rows. Where one exceeds its row's limit, units change, and what
+   was stored in the old ones is of no use: returns whether. */
+static inline int sums_meet(sums *s, size_t n, int first, const T *m)
 {
     int outside = 0;
-    tile_max(x, s->across, rows, m);
     if (first) {
-        set_units(&s->unit, s->limit, rows.first, rows.n, m + rows.first, s->cols);
+        set_units(&s->unit, s->limit, 0, (n + VL - 1) / VL * VL, m, s->cols);
         return 0;
     }
-    for (size_t l = rows.first; l < rows.first + rows.n; l++)
+    for (size_t l = 0; l < n; l++)
         outside |= m[l] > s->limit[l];
     if (outside)
-        renew_units(s, rows, m);
+        renew_units(s, n, m);
     return outside;
 }
 
-/* Adds a tile whose maxima are m. With LEAVE_TOP a new maximum is left out and the old one joins the others; wherever
-   else the new one occurs it is counted. Without, `rest` is the whole sum. */
-static void sums_add_tile(sums *s, tile_rows rows, tile x, tile e, const T *m, int mode)
+/* With LEAVE_TOP, what is left out of the sums over tiles with maxima m: new maxima. NaN, which equals nothing, where
+   there are none. */
+static inline void find_tops(const sums *s, size_t n, const T *m, T *top, int mode)
 {
-    lane_totals t;
-    ALIGNED T top[LANES] = {0};
+    for (size_t l = 0; l < n; l++)
+        top[l] = !(mode & LEAVE_TOP) || m[l] > s->max[l] || m[l] == (T)INFINITY ? m[l] : (T)NAN;
+}
+
+/* Adds the sums over tiles. With LEAVE_TOP the old maximum joins the others where there is a new one, and so do all but
+   one of its own. */
+static inline void sums_add(sums *restrict s, size_t n, const T *restrict m, const T *restrict top,
+                            const totals *restrict t, int mode)
+{
     ALIGNED double high[LANES], low[LANES];
-    const size_t first = rows.first, end = rows.first + rows.n;
-    if (mode & LEAVE_TOP) {
-        exp_of_max(&s->unit, first, rows.n, m, high + first, low + first);
-        for (size_t l = first; l < end; l++)
-            top[l] = m[l] > s->max[l] || m[l] == (T)INFINITY ? m[l] : (T)NAN;
-    }
-    sum_tile(s, rows, x, e, top, &t, mode);
-    for (size_t l = first; l < end; l++) {
-        add_to_rest(s, l, t.rest[l], t.rest_l[l]);
+    if (mode & LEAVE_TOP)
+        exp_of_max(&s->unit, n, m, high, low);
+    for (size_t l = 0; l < n; l++) {
+        add_to_rest(s, l, t->rest[l], t->rest_l[l]);
         if (mode & LEAVE_TOP) {
             int fresh = top[l] == top[l];
-            double others = fresh ? t.tops[l] - 1 : 0;
+            double others = fresh ? t->tops[l] - 1 : 0;
             double product = others * high[l], lost = others > 1 ? fma(others, high[l], -product) : 0;
             add_to_rest(s, l, product, others * low[l] + lost);
             add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);

@@ -138,11 +138,11 @@ ALWAYS_INLINE v_one_plus_t v_one_plus_exp(vf x, int far)
     vf e = vf_fma(p.s, vf_add(p.r, p.u), p.s), e_l = vf_fma(p.s, p.u, vf_fma(p.s, p.r, vf_sub(p.s, e)));
 
     /* r is so short that r e + (r - 1) is exact once what the product loses is kept. */
-    vf index = vf_fma(vf_add(one, e), vf_set(LOG_SCALE), vf_set(ROUND)), r = vf_lookup8(reciprocals, index);
+    vf index = vf_fma(vf_add(one, e), vf_set(LOG_SCALE), vf_set(ROUND)), r = vf_lookup(reciprocals, index);
     vf product = vf_mul(r, e), f = vf_add(product, vf_sub(r, one));
     vf f_l = VF_FUSED ? vf_fma(r, e_l, vf_fma(r, e, v_minus(product))) : vf_mul(r, e_l);
     vf root = far ? vf_keep(vf_lt(vf_set(LEAST_SQUARED), vf_abs(f)), f) : f;
-    return (v_one_plus_t){vf_lookup8(logs, index), r, f, vf_fnma(f, f_l, f_l), root, vf_mul(root, root)};
+    return (v_one_plus_t){vf_lookup(logs, index), r, f, vf_fnma(f, f_l, f_l), root, vf_mul(root, root)};
 }
 
 /* log1p(f) - f + f_l and whatever is to be added to it, all small against f */

@@ -3,10 +3,10 @@
    logsumexp = max + log1p(S'/e^max), the logarithm in float64 for both dtypes and added in two parts.
 
    The largest errors found in ULP, where fma is an instruction:
-   logsumexp                  f32 <= 0.55 (0.536, logsumexp near S'/S, 3 classes), f64 <= 1.00 (0.646, two values, 128 classes)
-   logsumexp.near_zero        f32 <= 0.55 (0.097, 10 classes), f64 <= 1.00 (0.068, 2 classes)
-   logsumexp_and_grad.value   f32 <= 0.55 (0.536, logsumexp near S'/S, 3 classes), f64 <= 1.00 (0.646, two values, 128 classes)
-   logsumexp_and_grad.grad    f32 <= 3.00 (1.860, descending, 1000 classes), f64 <= 4.00 (2.456, spread 10, 5 classes) */
+   logsumexp                  f32 <= 0.55 (0.527, logsumexp near S'/S, 2 classes), f64 <= 1.00 (0.611, logsumexp near S'/S, 3 classes)
+   logsumexp.near_zero        f32 <= 0.55 (0.097, 10 classes), f64 <= 1.00 (0.066, 2 classes)
+   logsumexp_and_grad.value   f32 <= 0.55 (0.527, logsumexp near S'/S, 2 classes), f64 <= 1.00 (0.611, logsumexp near S'/S, 3 classes)
+   logsumexp_and_grad.grad    f32 <= 3.00 (1.950, ascending, 4097 classes), f64 <= 4.00 (2.583, spread 100, 50257 classes) */
 #include "long.h"
 
 static void sum(const sl_logsumexp *a, batch *b)
@@ -85,8 +85,9 @@ static double weighted_sum(const T *x, const T *weight, const T *e, size_t n, in
 static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight, size_t row, double *lse, double *sign)
 {
     const tile_rows only = {0, 1, LANES};
-    T x_buffer[TILE], b_buffer[TILE], e_buffer[TILE], m[LANES];
-    double total = 0; /* the tiles' own sums, without b, are not looked at */
+    T x_buffer[TILE], b_buffer[TILE], e_buffer[TILE], m[LANES] = {0};
+    double total = 0;
+    lane_totals unused; /* without b */
     rows_of x_row = *x, b_row = *weight;
     x_row.direct = b_row.direct = 0;
     sums s = {0};
@@ -98,16 +99,20 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
         for (size_t i = 0; i < n; i++)
             x_buffer[i] = b_buffer[i] != 0 ? x_buffer[i] : -(T)INFINITY;
         units before = s.unit;
-        if (sums_meet_tile(&s, only, chunk == 0, t, m)) {
+        tile_max(t, 0, only, m);
+        if (sums_meet(&s, 1, chunk == 0, m)) {
             double root = unit_ratio_root(&before, &s.unit, 0);
             total = total * root * root;
         }
-        sums_add_tile(&s, only, t, tile_in_buffer(p, e_buffer, chunk), m, STORE);
+        tile e = tile_in_buffer(p, e_buffer, chunk);
+        sum_tiles(&s, only, &t, &e, m, &unused, STORE);
+        s.max[0] = m[0] > s.max[0] ? m[0] : s.max[0];
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
-    double top, top_l, ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
-    exp_of_max(&s.unit, 0, 1, s.max, &top, &top_l);
-    top = isinf(s.max[0]) ? 1 : top + top_l;
+    ALIGNED double tops[LANES], tops_l[LANES];
+    double ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
+    exp_of_max(&s.unit, 1, s.max, tops, tops_l);
+    double top = isinf(s.max[0]) ? 1 : tops[0] + tops_l[0];
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
     two_sum(ratio, -1, &excess, &excess_l);

@@ -49,43 +49,22 @@ typedef vf vm;
 #define vm_any(m) (OP(movemask)(m) != 0)
 
 
-/* 64 bytes of T, looked up by the low bits of t */
-typedef struct {
-    __m256i low, high; /* the first and last 8 floats; the low and high halves of 8 doubles */
-} vf_table;
-
-static inline vf_table vf_table_load(const T *p)
-{
-    __m256 a = _mm256_loadu_ps((const float *)p), b = _mm256_loadu_ps((const float *)p + 8);
-#if DTYPE == 64
-    __m256 low = _mm256_shuffle_ps(a, b, 0x88), high = _mm256_shuffle_ps(a, b, 0xdd);
-    a = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(low), 0xd8));
-    b = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(high), 0xd8));
-#endif
-    return (vf_table){_mm256_castps_si256(a), _mm256_castps_si256(b)};
-}
-
-static inline vf vf_lookup(vf_table table, vf t)
-{
-    __m256i i = VF_BITS(t);
-    __m256i low = _mm256_permutevar8x32_epi32(table.low, i), high = _mm256_permutevar8x32_epi32(table.high, i);
-#if DTYPE == 32
-    return OP(blendv)(VF_FROM_BITS(low), VF_FROM_BITS(high), VF_FROM_BITS(_mm256_slli_epi32(i, 28)));
-#else
-    return VF_FROM_BITS(_mm256_blend_epi32(low, _mm256_slli_epi64(high, 32), 0xaa));
-#endif
-}
-
 /* a with the bits of t, shifted left by n, added to its own */
 #define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 
-/* likewise of the first 8 T */
-static inline vf vf_lookup8(const T *table, vf t)
+/* one of 8 numbers, by the low bits of t */
+static inline vf vf_lookup(const T *table, vf t)
 {
 #if DTYPE == 32
     return _mm256_permutevar8x32_ps(vf_load(table), VF_BITS(t));
 #else
-    return vf_lookup(vf_table_load(table), t);
+    /* Low and high halves of the numbers are looked up apart. */
+    __m256 a = _mm256_loadu_ps((const float *)table), b = _mm256_loadu_ps((const float *)table + 8);
+    __m256d low = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));
+    __m256d high = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd));
+    __m256i l = _mm256_permutevar8x32_epi32(VF_BITS(_mm256_permute4x64_pd(low, 0xd8)), VF_BITS(t));
+    __m256i h = _mm256_permutevar8x32_epi32(VF_BITS(_mm256_permute4x64_pd(high, 0xd8)), VF_BITS(t));
+    return VF_FROM_BITS(_mm256_blend_epi32(l, _mm256_slli_epi64(h, 32), 0xaa));
 #endif
 }
 

@@ -49,21 +49,16 @@ typedef __mmask8 vm;
 #define vm_any(m) ((m) != 0)
 
 
-/* 64 bytes of T, looked up by the low bits of t */
-typedef vf vf_table;
-#define vf_table_load vf_load
-#define vf_lookup(table, t) OP(permutexvar)(VF_BITS(t), table)
-
 /* a with the bits of t, shifted left by n, added to its own */
 #define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 
-/* likewise of the first 8 T */
-static inline vf vf_lookup8(const T *table, vf t)
+/* one of 8 numbers, by the low bits of t */
+static inline vf vf_lookup(const T *table, vf t)
 {
 #if DTYPE == 32
-    return vf_lookup(_mm512_broadcast_f32x8(_mm256_loadu_ps(table)), t);
+    return _mm512_permutexvar_ps(VF_BITS(t), _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
 #else
-    return vf_lookup(vf_load(table), t);
+    return _mm512_permutexvar_pd(VF_BITS(t), vf_load(table));
 #endif
 }
 

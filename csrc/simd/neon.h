@@ -57,39 +57,30 @@ static inline int vm_any(vm m)
 }
 
 
-/* 64 bytes of T, looked up by the low bits of t */
-typedef uint8x16x4_t vf_table;
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) VF_FROM_BITS(OPU(vadd)(VF_BITS(a), OPN(vshl)(VF_BITS(t), n)))
 
-static inline vf_table vf_table_load(const T *p)
-{
-    vf_table table;
-    memcpy(&table, p, sizeof table);
-    return table;
-}
-
-/* For a lane with index j, the sizeof(T) bytes from j sizeof(T): its lowest byte is spread over the lane. */
-static inline vf vf_lookup(vf_table table, vf t)
+/* one of 8 numbers, by the low bits of t: for index j the sizeof(T) bytes from j sizeof(T); the lowest byte of an index
+   is spread over its lane */
+static inline vf vf_lookup(const T *table, vf t)
 {
 #if DTYPE == 32
     const uint8x16_t lane = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
     const uint8x16_t byte = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
+    uint8x16x2_t bytes;
 #else
     const uint8x16_t lane = {0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 8, 8, 8, 8};
     const uint8x16_t byte = {0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7};
+    uint8x16x4_t bytes;
 #endif
-    uint8x16_t j = vandq_u8(vqtbl1q_u8((uint8x16_t)VF_BITS(t), lane), vdupq_n_u8(64 / sizeof(T) - 1));
-    return (vf)vqtbl4q_u8(table, vmlaq_u8(byte, j, vdupq_n_u8(sizeof(T))));
-}
-
-/* a with the bits of t, shifted left by n, added to its own */
-#define vf_add_bits(a, t, n) VF_FROM_BITS(OPU(vadd)(VF_BITS(a), OPN(vshl)(VF_BITS(t), n)))
-
-/* likewise of the first 8 T */
-static inline vf vf_lookup8(const T *table, vf t)
-{
-    vf_table all;
-    memcpy(&all, table, 8 * sizeof(T));
-    return vf_lookup(all, VF_FROM_BITS(VF_BITS(t) & 7));
+    memcpy(&bytes, table, sizeof bytes);
+    uint8x16_t j = vandq_u8(vqtbl1q_u8((uint8x16_t)VF_BITS(t), lane), vdupq_n_u8(7));
+    uint8x16_t i = vmlaq_u8(byte, j, vdupq_n_u8(sizeof(T)));
+#if DTYPE == 32
+    return (vf)vqtbl2q_u8(bytes, i);
+#else
+    return (vf)vqtbl4q_u8(bytes, i);
+#endif
 }
 
 /* the difference of the bits, as integers */

@@ -56,24 +56,18 @@ static inline int vm_any(vm m)
 }
 
 
-/* 64 bytes of T, looked up by the low bits of t */
-typedef const T *vf_table;
-#define vf_table_load(p) (p)
+/* a with the bits of t, shifted left by n, added to its own */
+#define vf_add_bits(a, t, n) ((vf)((vu)(a) + ((vu)(t) << (n))))
 
-static inline vf vf_lookup(vf_table table, vf t)
+/* one of 8 numbers, by the low bits of t */
+static inline vf vf_lookup(const T *table, vf t)
 {
-    vu j = (vu)t & (64 / sizeof(T) - 1);
+    vu j = (vu)t & 7;
     vf a;
     for (int i = 0; i < VL; i++)
         a[i] = table[j[i]];
     return a;
 }
-
-/* a with the bits of t, shifted left by n, added to its own */
-#define vf_add_bits(a, t, n) ((vf)((vu)(a) + ((vu)(t) << (n))))
-
-/* likewise of the first 8 T */
-static inline vf vf_lookup8(const T *table, vf t) { return vf_lookup(table, (vf)((vu)t & 7)); }
 
 /* the difference of the bits, as integers */
 #define vf_sub_bits(a, b) ((vf)((vu)(a) - (vu)(b)))

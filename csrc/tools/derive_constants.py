@@ -217,7 +217,8 @@ def common_factor(powers, bits, tolerance):
 def part_constants(dtype):
     """Powers of 2 between whole ones, for rows (lanes.h)."""
     bits = PRECISION[dtype]
-    parts, shift, formats = {32: (16, 19, ("<f", "<I")), 64: (8, 49, ("<d", "<Q"))}[dtype]
+    shift, formats = {32: (20, ("<f", "<I")), 64: (49, ("<d", "<Q"))}[dtype]
+    parts = 8
     powers = [mpf(2) ** (mpf(j) / parts) for j in range(parts)]
     if dtype == 32:
         factor, times = mpf(1), ""
@@ -238,10 +239,9 @@ def part_constants(dtype):
     if dtype == 32:
         lacking = [rounded(x, bits) for x in lacking]
         lines.append(table("PART_LACKING", "the logarithm of what each lacks", lacking, bits))
-    else:
-        half = mp.ln(2) / (2 * parts) * (1 + mpf(2) ** -6)
-        meaning = f"(exp(r) - 1 - r)/r^2, |r| <= ln(2)/{2 * parts}"
-        lines.append(polynomial("PART_EXP_REST", meaning, exp_rest, -half, half, 5, bits, lambda r: r**2))
+    half = mp.ln(2) / (2 * parts) * (1 + mpf(2) ** -6)
+    meaning, degree = f"(exp(r) - 1 - r)/r^2, |r| <= ln(2)/{2 * parts}", {32: 2, 64: 5}[dtype]
+    lines.append(polynomial("PART_EXP_REST", meaning, exp_rest, -half, half, degree, bits, lambda r: r**2))
     return "\n".join(lines)
 
 
