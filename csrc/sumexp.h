@@ -289,20 +289,21 @@ static inline void sums_add(sums *restrict s, size_t n, const T *restrict m, con
                             const totals *restrict t, int mode)
 {
     ALIGNED double high[LANES], low[LANES];
-    if (mode & LEAVE_TOP)
-        exp_of_max(&s->unit, n, m, high, low);
     for (size_t l = 0; l < n; l++) {
         add_to_rest(s, l, t->rest[l], t->rest_l[l]);
-        if (mode & LEAVE_TOP) {
-            int fresh = top[l] == top[l];
-            double others = fresh ? t->tops[l] - 1 : 0;
-            double product = others * high[l], lost = others > 1 ? fma(others, high[l], -product) : 0;
-            add_to_rest(s, l, product, others * low[l] + lost);
-            add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);
-            s->top[l] = fresh ? high[l] : s->top[l];
-            s->top_l[l] = fresh ? low[l] : s->top_l[l];
-        }
         s->max[l] = m[l] > s->max[l] ? m[l] : s->max[l];
+    }
+    if (!(mode & LEAVE_TOP))
+        return;
+    exp_of_max(&s->unit, n, m, high, low);
+    for (size_t l = 0; l < n; l++) {
+        int fresh = top[l] == top[l];
+        double others = fresh ? t->tops[l] - 1 : 0;
+        double product = others * high[l], lost = others > 1 ? fma(others, high[l], -product) : 0;
+        add_to_rest(s, l, product, others * low[l] + lost);
+        add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);
+        s->top[l] = fresh ? high[l] : s->top[l];
+        s->top_l[l] = fresh ? low[l] : s->top_l[l];
     }
 }
 
