@@ -25,8 +25,8 @@ enum { SIGNIFICAND_BITS = 52 };
 /* Loops over memory ask for what is so many bytes ahead: beyond the page where the prefetchers of processors end, and
    as far as the third level of caches takes to answer. What is written is wanted later, so in the second. */
 enum { AHEAD = 16384 };
-#define fetch_to_read(p) __builtin_prefetch((const char *)(p) + AHEAD)
-#define fetch_to_write(p) __builtin_prefetch((const char *)(p) + AHEAD, 1, 2)
+#define fetch_to_read(p, ahead) __builtin_prefetch((const char *)(p) + (ahead))
+#define fetch_to_write(p, ahead) __builtin_prefetch((const char *)(p) + (ahead), 1, 2)
 
 /* Loops over vectors in registers must be unrolled, or the vectors live in memory. */
 #define UNROLL _Pragma("GCC unroll 16")

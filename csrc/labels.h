@@ -209,9 +209,10 @@ static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x
     if (!l.across) {
         ALIGNED double gap_l[LANES] = {0};
         fold(t.gap, gap_l);
-        fold(t.mass, t.mass_l);
+        if (!even)
+            fold(t.mass, t.mass_l);
         add_part(s->gap + row, s->gap_l + row, times * t.gap[0], times * gap_l[0]);
-        add_part(s->mass + row, s->mass_l + row, even ? mass : t.mass[0], t.mass_l[0]);
+        add_part(s->mass + row, s->mass_l + row, even ? mass : t.mass[0], even ? 0 : t.mass_l[0]);
         return;
     }
     for (size_t i = 0; i < rows.lanes; i += VD) {

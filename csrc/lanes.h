@@ -145,11 +145,11 @@ ALWAYS_INLINE vf add_to(vf *sum, vf b, int mode)
     return vf_sub(smaller, vf_sub(s, larger));
 }
 
-ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, int mode)
+ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, size_t ahead, int mode)
 {
-    fetch_to_read(x);
+    fetch_to_read(x, ahead);
     if (mode & STORE)
-        fetch_to_write(e);
+        fetch_to_write(e, ahead);
     vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
     exp_parts part = exp_in_unit(v, a->shift, a->round, a->floor);
     vf whole = vf_fma(part.scale, part.q, part.scale);

@@ -26,7 +26,7 @@ ALWAYS_INLINE int any_far(const vf *x, int vectors)
 ALWAYS_INLINE int load_group(const T *x, vf *v, int vectors)
 {
     UNROLL for (int j = 0; j < vectors; j++) {
-        fetch_to_read(x + j * VL);
+        fetch_to_read(x + j * VL, AHEAD);
         v[j] = vf_load(x + j * VL);
     }
     return any_far(v, vectors);

@@ -156,19 +156,20 @@ ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors,
     lane_sums a[PAIR];
     const T *p = x.p + c;
     T *q = mode & STORE ? e.p + c : NULL;
+    const size_t ahead = s->across ? LANES * sizeof(T) : AHEAD; /* across, what the next rows have there */
     size_t i = 0;
     UNROLL for (int v = 0; v < vectors; v++)
         lanes_start(&a[v], &s->unit, top, s->across, s->across ? c + v * VL : row, mode);
     for (; i + STRIDE <= x.full; i += STRIDE)
         UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q = mode & STORE ? q + e.step : q)
             UNROLL for (int v = 0; v < vectors; v++)
-                lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, mode);
+                lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, ahead, mode);
     for (; i < x.full; i++, p += x.step, q = mode & STORE ? q + e.step : q)
         UNROLL for (int v = 0; v < vectors; v++)
-            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, mode);
+            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, ahead, mode);
     UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
-            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, min_size(VL, x.part - c), mode);
+            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, min_size(VL, x.part - c), ahead, mode);
         lanes_end(&a[v], t, c, mode);
     }
 }
