@@ -54,10 +54,11 @@ ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
 /* v (f + f_l), rounded all but once, so that no probability comes out above 1. */
 ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return vf_fma(v, f, vf_mul(v, f_l)); }
 
-/* The same for any products, also below the least normal number, and of a factor 0, which gives 0 whatever v is.
-   Those of v below `limit` are. A multiplication with a subnormal result takes a hundred cycles, so v f_l is left out
-   where it is nearly one, below `low`; and w = |v f| UP_1 UP_2, in units of the least subnormal,
-   is a normal number, and w + WHOLE has in its last bits w rounded to a whole one, which are that subnormal's. */
+/* The same where some v are below `low` = LOW limit, or the factor is 0, which gives 0 whatever v is. Multiplications
+   with subnormal results take a hundred cycles. Below `low` v f_l may be one: it is left out, which costs half an ULP.
+   Below `limit` v f is one. There w = |v f| UP_1 UP_2, in units of the least subnormal, is a normal number, and w +
+   WHOLE has in its last bits w rounded to a whole one, which are that subnormal's. PLENTY limit makes no product that
+   is subnormal: absent lanes hold it. */
 #if DTYPE == 32
 #define LEAST_NORMAL_T FLT_MIN
 #define WHOLE 0x1p23f
@@ -84,11 +85,11 @@ ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vf limit, vf low)
     return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));
 }
 
-/* `steps` vectors of a tile, n elements of each. */
+/* Scales `steps` vectors of a tile, n elements of each: few, so that one comparison does for all. */
+enum { TOGETHER = 4 };
 ALWAYS_INLINE void scale_steps(T *p, ptrdiff_t step, int steps, size_t n, vf f, vf f_l, vf limit)
 {
-    enum { MOST = 4 };
-    vf v[MOST], low = vf_mul(limit, vf_set(LOW)), least = low;
+    vf v[TOGETHER], low = vf_mul(limit, vf_set(LOW)), least = low;
     UNROLL for (int i = 0; i < steps; i++) {
         v[i] = vf_load_n(p + i * step, n, vf_mul(limit, vf_set(PLENTY)));
         least = vf_min(v[i], least);
@@ -110,8 +111,8 @@ static inline void tile_scale(tile t, int across, tile_rows rows, const T *facto
         limit = vf_select(vf_eq(f, vf_set(0)), vf_set((T)NAN), limit); /* nothing is not below NaN */
         T *p = t.p + c;
         size_t i = 0;
-        for (; i + 4 <= t.full; i += 4, p += 4 * t.step)
-            scale_steps(p, t.step, 4, VL, f, f_l, limit);
+        for (; i + TOGETHER <= t.full; i += TOGETHER, p += TOGETHER * t.step)
+            scale_steps(p, t.step, TOGETHER, VL, f, f_l, limit);
         for (; i < t.full; i++, p += t.step)
             scale_steps(p, t.step, 1, VL, f, f_l, limit);
         if (t.part > c)
