@@ -46,7 +46,7 @@ ALWAYS_INLINE vf label(const label_work *k, const label_tile *t, size_t i, size_
 }
 
 /* Sums of q (highest - x) and q in lanes; for float64 with what they lose. With q one number, of highest - x alone,
-   which float32 sums by EVEN in float32: they are of one sign, and few roundings. */
+   EVEN of which float32 adds up in float32: they are of one sign, and it is rounded a few times only. */
 enum { EVEN = 4 };
 #if DTYPE == 32
 typedef struct {
@@ -164,21 +164,6 @@ static void sum_labels(const label_work *k, const label_tile *t, tile x, tile_ro
         sum_labels_as(k, t, x, rows, totals, 0, 0);
 }
 
-/* Adds high + low to sums of two parts, of one row or of VD. */
-static inline void add_part(double *sum, double *sum_l, double high, double low)
-{
-    double lost;
-    two_sum(*sum, high, sum, &lost);
-    *sum_l += (isfinite(lost) ? lost : 0) + low;
-}
-
-ALWAYS_INLINE void add_parts(double *sum, double *sum_l, vd high, vd low)
-{
-    vd lost;
-    vd_put(sum, vd_two_sum(vd_get(sum), high, &lost));
-    vd_put(sum_l, vd_get(sum_l) + (vd_finite_or_0(lost) + low));
-}
-
 static inline void raise_reference(labels *s, size_t i, T reference)
 {
     if (!(reference > s->reference[i]))
@@ -248,7 +233,7 @@ typedef struct {
     vf f, f_l, weight, scale, below_top, half;
 } label_vectors;
 
-/* `common`: rows with none of the exceptions. */
+/* `common`: none of these exceptions, and no NaN. */
 ALWAYS_INLINE vf label_gradient(const label_vectors *d, vf v, vf q, int common)
 {
     vf plain = vf_fnma(q, d->scale, times_factor(v, d->f, d->f_l));
@@ -280,7 +265,7 @@ ALWAYS_INLINE void subtract_labels_as(const label_work *k, const label_tile *t, 
         label_vectors r = {of_rows(f->high, across, rows.first, c), of_rows(f->low, across, rows.first, c),
                            of_rows(d->weight, across, rows.first, c), of_rows(d->scale, across, rows.first, c),
                            of_rows(d->below_top, across, rows.first, c), of_rows(d->half, across, rows.first, c)};
-        /* f is NaN where the row has one; 0 times infinity is, too. */
+        /* f is NaN where anything in the row is; 0 times infinity is, too. */
         vf odd = vf_sub(vf_mul(vf_abs(r.scale), vf_set((T)INFINITY)), vf_abs(r.f));
         if (vm_any(vf_not_ge(odd, r.f)) || vm_any(vf_lt(r.half, vf_set((T)INFINITY))))
             subtract_lanes(k, t, &r, c, e, soft, weighted, 0);

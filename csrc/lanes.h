@@ -8,12 +8,20 @@
    x - max is rounded; beyond, shift is the maximum, and x - max is exact (Sterbenz) or so large that e^z is 0.
 
    scale (1 + q) is rounded, and summed with what rounding and additions lose. In float32 no error depends on n alone,
-   and the polynomial's is nearly odd: a mean of millions of rows is right to 1e-12. */
+   and the polynomial's is nearly odd, so that in a mean of many rows errors mostly cancel. */
 #ifndef SL_LANES_H
 #define SL_LANES_H
 
 #include "rowvec.h"
 #include "tile.h"
+#include "vmath.h"
+
+/* What lanes_step does besides adding exponentials up. */
+enum {
+    STORE = 1,     /* store them */
+    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
+    LIGHT = 4,     /* with LEAVE_TOP: sum them as rounded, where 3 ULP are allowed, as always without */
+};
 
 /* BIAS leaves room below for everything that is not 0 after division by the sum, subnormals included, when an
    exponential is stored; HEADROOM is room above, so that a later, larger maximum seldom needs a new unit. In float32
@@ -97,10 +105,9 @@ static inline void exp_of_max(const units *u, size_t n, const T *m, double *high
         vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
         vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
         z = vd_choose((vd_bits)(z < least), least, vd_choose((vd_bits)(z > most), most, z));
-        vd_put(high + i, vd_exp(z) * 0x1p40);
+        vd_put(high + i, vd_exp(z) * (double)((uint64_t)1 << BIAS));
         vd_put(low + i, vd_set(0));
     }
-    _Static_assert(BIAS == 40, "2^BIAS");
 #else
     for (size_t i = 0; i < n; i += VL) {
         vf x = vf_min(vf_set(MAX_T), vf_load(m + i));
@@ -183,7 +190,7 @@ ALWAYS_INLINE void lanes_end(lane_sums *a, lane_totals *t, size_t c, int mode)
     vf_store(t->others + c, a->others);
 }
 
-/* A sum of lanes, high and low part. float32 has nothing to lose. */
+/* The sums of VD lanes from i, high and low part. float32 has nothing to lose. */
 ALWAYS_INLINE vd2 lanes_sum(const lane_totals *t, size_t i)
 {
     vd sum = vd_read(t->sum + i), lost = vd_read(t->lost + i), all = sum + lost;
@@ -197,19 +204,17 @@ static inline void fold(double *sum, double *sum_l)
     size_t w = LANES / 2;
     for (; w >= VD; w /= 2)
         for (size_t i = 0; i < w; i += VD) {
-            vd lost = vd_set(0), a = vd_get(sum + i), b = vd_get(sum + i + w);
-            vd_put(sum + i, DTYPE == 32 ? (vd)(a + b) : vd_two_sum(a, b, &lost));
-            if (DTYPE == 64)
-                vd_put(sum_l + i, vd_get(sum_l + i) + (vd_finite_or_0(lost) + vd_get(sum_l + i + w)));
+            if (DTYPE == 32)
+                vd_put(sum + i, vd_get(sum + i) + vd_get(sum + i + w));
+            else
+                add_parts(sum + i, sum_l + i, vd_get(sum + i + w), vd_get(sum_l + i + w));
         }
     UNROLL for (; w; w /= 2)
         UNROLL for (size_t i = 0; i < w; i++) {
-            double lost = 0, a = sum[i], b = sum[i + w];
-            sum[i] = a + b;
-            if (DTYPE == 64) {
-                two_sum(a, b, &sum[i], &lost);
-                sum_l[i] += (isfinite(lost) ? lost : 0) + sum_l[i + w];
-            }
+            if (DTYPE == 32)
+                sum[i] += sum[i + w];
+            else
+                add_part(sum + i, sum_l + i, sum[i + w], sum_l[i + w]);
         }
 }
 

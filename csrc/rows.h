@@ -240,7 +240,7 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
         lse[row[l]] = sum[l];
 }
 
-/* The logsumexp of every row. The error of a float32 row's logarithm, up to 2^-29 S'/S, is below 1/20 ULP of any
+/* The logsumexp of every row. The error of a float32 row's logarithm, up to 2^-28.8 S'/S, is below 1/20 ULP of any
    result that is not smaller than 3/4 S'/S; maximum and logarithm may cancel to less. */
 static inline void batch_logsumexp(batch *b, double *lse)
 {

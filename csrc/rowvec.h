@@ -59,6 +59,21 @@ ALWAYS_INLINE vd vd_two_sum(vd a, vd b, vd *lost)
     return s;
 }
 
+/* Adds high + low to sums of two parts, of one row or of VD. */
+static inline void add_part(double *sum, double *sum_l, double high, double low)
+{
+    double lost;
+    two_sum(*sum, high, sum, &lost);
+    *sum_l += (isfinite(lost) ? lost : 0) + low;
+}
+
+ALWAYS_INLINE void add_parts(double *sum, double *sum_l, vd high, vd low)
+{
+    vd lost;
+    vd_put(sum, vd_two_sum(vd_get(sum), high, &lost));
+    vd_put(sum_l, vd_get(sum_l) + (vd_finite_or_0(lost) + low));
+}
+
 /* high + low */
 typedef struct {
     vd h, l;

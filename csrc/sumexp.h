@@ -7,15 +7,6 @@
 #ifndef SL_SUMEXP_H
 #define SL_SUMEXP_H
 
-#include "vmath.h"
-
-/* What lanes_step does besides adding exponentials up. */
-enum {
-    STORE = 1,     /* store them */
-    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
-    LIGHT = 4,     /* with LEAVE_TOP: sum them as rounded, where 3 ULP are allowed, as always without */
-};
-
 #include "lanes.h"
 
 /* Of up to LANES rows. Across, row and lane are the same; along, all lanes belong to one row. */
@@ -261,8 +252,9 @@ static __attribute__((noinline)) void renew_units(sums *s, size_t n, const T *m)
             renew_unit(s, l, m[l]);
 }
 
-/* Makes units serve the maxima m of further tiles of n rows. Where one exceeds its row's limit, units change, and what
-   was stored in the old ones is of no use: returns whether. */
+/* Makes units serve the maxima m of tiles of n rows, the first ones or further ones. Where one exceeds its row's limit,
+   units change, and what was stored in the old ones is of no use: returns whether. m has whole vectors, and so have the
+   units then. */
 static inline int sums_meet(sums *s, size_t n, int first, const T *m)
 {
     int outside = 0;

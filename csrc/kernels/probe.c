@@ -1,5 +1,5 @@
 /* What the machine can do at best, for the rooflines of the benchmark: read memory, copy it with ordinary stores and
-   with stores past the caches, and sum e^x by the exponential of vmath.h, rounded to T. Rows know theirs to 1/16 ULP
+   with stores past the caches, and sum e^x by the exponential of vmath.h, rounded to T. Rows know theirs to 1/32 ULP
    and lose nothing of their sum (lanes.h), which costs more.
 
    Each goes over the same n elements `times` times, so that a pass over L1 is not lost in the cost of a call; n is a
