@@ -20,7 +20,8 @@
 enum {
     STORE = 1,     /* store them */
     LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
-    LIGHT = 4,     /* with LEAVE_TOP: sum them as rounded, where 3 ULP are allowed, as always without */
+    LIGHT = 4,     /* with LEAVE_TOP: sum them as rounded, where 3 ULP are allowed, as always without; log_softmax */
+    OUTPUT = STORE | LIGHT, /* either: what is in e will be written to memory */
 };
 
 /* BIAS leaves room below for everything that is not 0 after division by the sum, subnormals included, when an
@@ -152,11 +153,11 @@ ALWAYS_INLINE vf add_to(vf *sum, vf b, int mode)
     return vf_sub(smaller, vf_sub(s, larger));
 }
 
-ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, size_t ahead, int mode)
+ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, ptrdiff_t ahead, ptrdiff_t e_ahead, int mode)
 {
     fetch_to_read(x, ahead);
-    if (mode & STORE)
-        fetch_to_write(e, ahead);
+    if (mode & OUTPUT)
+        fetch_to_write(e, e_ahead);
     vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
     exp_parts part = exp_in_unit(v, a->shift, a->round, a->floor);
     vf whole = vf_fma(part.scale, part.q, part.scale);

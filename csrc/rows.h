@@ -70,7 +70,7 @@ static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 {
     if (b->out.direct)
         return tile_in_place(b->plan, &b->out, row, chunk);
-    return tile_in_buffer(b->plan, b->exps + place_of(b, row), chunk);
+    return tile_in_buffer(b->plan, &b->out, row, b->n, chunk, b->exps + place_of(b, row));
 }
 
 /* The exponentials of a tile from its logits, in the rows' present units. */
@@ -109,7 +109,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
             b->stale = chunk;
         find_tops(&b->sums, n, m, top, mode);
         for (size_t row = 0; row < tiles; row++) {
-            e[row] = mode & STORE ? kept_tile(b, row, chunk) : (tile){0};
+            e[row] = mode & OUTPUT ? kept_tile(b, row, chunk) : x[row];
             if (visit)
                 visit(context, b, row, chunk, x[row], m);
         }

@@ -139,7 +139,7 @@ static inline void tile_max(tile t, int across, tile_rows rows, T *m)
         m[rows.first] = vf_largest(all);
 }
 
-/* Vectors of one tile that are summed side by side, so that neither waits for itself. */
+/* Vectors of one tile that are summed side by side, so that neither waits for itself. Without OUTPUT, e is any tile. */
 enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 };
 
 ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors, tile x, tile e, const T *top,
@@ -147,21 +147,20 @@ ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors,
 {
     lane_sums a[PAIR];
     const T *p = x.p + c;
-    T *q = mode & STORE ? e.p + c : NULL;
-    const size_t ahead = s->across ? LANES * sizeof(T) : AHEAD; /* across, what the next rows have there */
+    T *q = e.p + c;
     size_t i = 0;
     UNROLL for (int v = 0; v < vectors; v++)
         lanes_start(&a[v], &s->unit, top, s->across, s->across ? c + v * VL : row, mode);
     for (; i + STRIDE <= x.full; i += STRIDE)
-        UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q = mode & STORE ? q + e.step : q)
+        UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q += e.step)
             UNROLL for (int v = 0; v < vectors; v++)
-                lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, ahead, mode);
-    for (; i < x.full; i++, p += x.step, q = mode & STORE ? q + e.step : q)
+                lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
+    for (; i < x.full; i++, p += x.step, q += e.step)
         UNROLL for (int v = 0; v < vectors; v++)
-            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, VL, ahead, mode);
+            lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
     UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
-            lanes_step(&a[v], p + v * VL, mode & STORE ? q + v * VL : q, min_size(VL, x.part - c), ahead, mode);
+            lanes_step(&a[v], p + v * VL, q + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);
         lanes_end(&a[v], t, c, mode);
     }
 }

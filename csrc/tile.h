@@ -34,14 +34,17 @@ typedef struct {
 typedef struct {
     const sl_array *array;
     ALIGNED ptrdiff_t row[LANES];
+    int linear; /* contiguous columns */
     int direct;
 } rows_of;
 
-/* `full` steps of LANES elements, `step` elements apart, then one of `part` < LANES */
+/* `full` steps of LANES elements, `step` elements apart, then one of `part` < LANES. `ahead` bytes from an element is
+   memory that tiles to come will want: each names another part of it. */
 typedef struct {
     T *p;
     ptrdiff_t step;
     size_t full, part;
+    ptrdiff_t ahead;
 } tile;
 
 static inline int is_aligned(const sl_array *a, ptrdiff_t stride)
@@ -130,14 +133,15 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array 
 {
     const sl_shape *s = p->shape;
     r->array = a;
-    r->direct = 0;
+    r->direct = r->linear = 0;
     if (!a->p)
         return;
+    r->linear = contiguous_columns(s, a);
     row_offsets(s, a->row, number, n, r->row);
     if (p->across)
         r->direct = n == LANES && adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]);
     else
-        r->direct = contiguous_columns(s, a);
+        r->direct = r->linear;
     for (int d = 0; d < s->row_dims && r->direct; d++)
         r->direct = a->row[d] % (ptrdiff_t)sizeof(T) == 0;
     if (p->across && r->direct)
@@ -179,11 +183,11 @@ static void each_run(const plan *p, const rows_of *r, size_t row, size_t first, 
 }
 
 /* The shape of the tile that holds columns [first, first + cols) of one row or, across, of a batch. */
-static inline tile tile_in(const plan *p, T *at, ptrdiff_t step, size_t cols)
+static inline tile tile_in(const plan *p, T *at, ptrdiff_t step, size_t cols, ptrdiff_t ahead)
 {
     if (p->across)
-        return (tile){at, step, cols, 0};
-    return (tile){at, LANES, cols / LANES, cols % LANES};
+        return (tile){at, step, cols, 0, ahead};
+    return (tile){at, LANES, cols / LANES, cols % LANES, ahead};
 }
 
 static inline size_t columns_of(const plan *p, size_t chunk)
@@ -191,21 +195,26 @@ static inline size_t columns_of(const plan *p, size_t chunk)
     return min_size(p->chunk, p->shape->cols - chunk * p->chunk);
 }
 
-/* The tile in the operand's own memory. Only where it is direct. */
+/* The tile in the operand's own memory. Only where it is direct. Across, the next rows lie beside these. */
 static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, size_t chunk)
 {
     size_t first = chunk * p->chunk;
     char *at = r->array->p + r->row[row];
     if (p->across)
         return tile_in(p, (T *)(at + (ptrdiff_t)first * r->array->col[0]), r->array->col[0] / (ptrdiff_t)sizeof(T),
-                       columns_of(p, chunk));
-    return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk));
+                       columns_of(p, chunk), LANES * sizeof(T));
+    return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk), AHEAD);
 }
 
-/* The tile in a buffer of TILE elements. */
-static inline tile tile_in_buffer(const plan *p, T *buffer, size_t chunk)
+/* The tile in a buffer of TILE elements; `rows` in all. What is fetched ahead lies beyond its place in memory, where it
+   has one: across, rows that follow one another. */
+static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)
 {
-    return tile_in(p, buffer, LANES, columns_of(p, chunk));
+    const size_t cols = columns_of(p, chunk);
+    ptrdiff_t ahead = 0;
+    if (r->linear && (!p->across || rows == 1 || r->row[1] - r->row[0] == (ptrdiff_t)(cols * sizeof(T))))
+        ahead = r->array->p + r->row[row] + (ptrdiff_t)(chunk * p->chunk * sizeof(T)) - (char *)buffer + AHEAD;
+    return tile_in(p, buffer, LANES, cols, ahead);
 }
 
 /* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
@@ -233,7 +242,7 @@ static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t
         each_run(p, r, row, first, cols, buffer, 1, 0);
     else
         move_across(p, r, rows, first, cols, buffer, 0);
-    return tile_in_buffer(p, buffer, chunk);
+    return tile_in_buffer(p, r, row, rows, chunk, buffer);
 }
 
 /* Puts a tile where the operand keeps it, unless it is there. */

@@ -104,7 +104,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
             double root = unit_ratio_root(&before, &s.unit, 0);
             total = total * root * root;
         }
-        tile e = tile_in_buffer(p, e_buffer, chunk);
+        tile e = tile_in(p, e_buffer, LANES, n, 0);
         sum_tiles(&s, only, &t, &e, m, &unused, STORE);
         s.max[0] = m[0] > s.max[0] ? m[0] : s.max[0];
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
