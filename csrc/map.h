@@ -32,6 +32,12 @@ ALWAYS_INLINE int load_group(const T *x, vf *v, int vectors)
     return any_far(v, vectors);
 }
 
+ALWAYS_INLINE void put_vector(T *y, vf v, size_t n)
+{
+    fetch_to_write(y, AHEAD);
+    vf_store_n(y, v, n);
+}
+
 /* What only far elements need is in a loop of its own, or the registers it takes would cost the other. */
 ALWAYS_INLINE void in_groups(group_step *step, const void *operands, const T *x, size_t n, int vectors)
 {
@@ -72,9 +78,9 @@ ALWAYS_INLINE void map_step(const void *operands, size_t i, const vf *x, int vec
         r[j] = o->function(x[j], far);
     UNROLL for (int j = 0; j < vectors; j++) {
         size_t at = (size_t)j * VL;
-        vf_store_n(o->y + i + at, r[j].y, n - at);
+        put_vector(o->y + i + at, r[j].y, n - at);
         if (o->z)
-            vf_store_n(o->z + i + at, r[j].z, n - at);
+            put_vector(o->z + i + at, r[j].z, n - at);
     }
 }
 

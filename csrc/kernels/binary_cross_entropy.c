@@ -59,9 +59,9 @@ ALWAYS_INLINE void step(const operands *o, size_t i, const vf *x, int vectors, s
     }
     UNROLL for (int j = 0; j < vectors; j++) {
         size_t at = (size_t)j * VL;
-        vf_store_n(o->loss + i + at, r[j].loss, n - at);
+        put_vector(o->loss + i + at, r[j].loss, n - at);
         if (o->grad)
-            vf_store_n(o->grad + i + at, r[j].grad, n - at);
+            put_vector(o->grad + i + at, r[j].grad, n - at);
     }
 }
 
