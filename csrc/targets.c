@@ -55,23 +55,28 @@ static bool is_bad(int64_t target, int64_t ignore, uint64_t cols)
     return target != ignore && (uint64_t)target >= cols;
 }
 
-/* The first of n unweighted rows whose target is bad, or n; inlined into one loop per storage of the targets. Bad ones
-   are rare: the loop that counts does not branch on them. */
-static inline size_t count_kept(run *r, size_t n, int storage)
+/* The first of n unweighted rows whose target is bad, or n; inlined into one loop per storage of the targets, with the
+   stride of the commonest. Mostly all are classes: then t and cols - 1 - t have no sign, and no target is ignored but
+   one that is a class. */
+static inline size_t count_kept(run *r, size_t n, int storage, ptrdiff_t stride)
 {
     const int64_t ignore = r->a->ignore_index;
     const uint64_t cols = r->a->shape->cols;
-    size_t kept = 0, i = 0;
-    bool bad = false;
-    for (const char *p = r->target; i < n; i++, p += r->target_stride) {
-        int64_t t = sl_read_target(p, storage);
-        kept += t != ignore;
-        bad |= is_bad(t, ignore, cols);
+    const char *p = r->target;
+    uint64_t signs = 0;
+    for (size_t i = 0; i < n; i++, p += stride) {
+        uint64_t t = (uint64_t)sl_read_target(p, storage);
+        signs |= t | (cols - 1 - t);
     }
-    sl_sum_add(r->weights, (double)kept);
-    if (bad)
-        for (i = 0; !is_bad(sl_read_target(r->target + (ptrdiff_t)i * r->target_stride, storage), ignore, cols);)
-            i++;
+    size_t ignored = 0, i = n;
+    if (signs >> 63 || (uint64_t)ignore < cols)
+        for (i = 0, p = r->target; i < n; i++, p += stride) {
+            int64_t t = sl_read_target(p, storage);
+            if (is_bad(t, ignore, cols))
+                break;
+            ignored += t == ignore;
+        }
+    sl_sum_add(r->weights, (double)(n - ignored));
     return i;
 }
 
@@ -81,10 +86,11 @@ static size_t count_run(run *r, size_t n)
         sl_sum_add(r->weights, (double)n);
         return n;
     }
+    const ptrdiff_t stride = r->target_stride;
     switch (r->a->target.storage) {
-    case SL_INT32: return count_kept(r, n, SL_INT32);
-    case SL_INT64: return count_kept(r, n, SL_INT64);
-    default: return count_kept(r, n, r->a->target.storage);
+    case SL_INT32: return count_kept(r, n, SL_INT32, stride);
+    case SL_INT64: return stride == 8 ? count_kept(r, n, SL_INT64, 8) : count_kept(r, n, SL_INT64, stride);
+    default: return count_kept(r, n, r->a->target.storage, stride);
     }
 }
 

@@ -71,11 +71,14 @@ static void finish_rows(work *restrict k, batch *restrict b, double *restrict lo
 
 static void add_to_total(work *restrict k, const batch *restrict b, const double *restrict loss)
 {
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        double *total = k->total + i % GROUP, *total_l = k->total_l + i % GROUP;
-        vd lost;
-        vd_put(total, vd_two_sum(vd_get(total), vd_get(loss + i), &lost));
-        vd_put(total_l, vd_get(total_l) + vd_finite_or_0(lost));
+    for (size_t lane = 0; lane < GROUP; lane += VD) {
+        vd total = vd_get(k->total + lane), total_l = vd_get(k->total_l + lane), lost;
+        for (size_t i = lane; i < b->lanes; i += GROUP) {
+            total = vd_two_sum(total, vd_get(loss + i), &lost);
+            total_l += vd_finite_or_0(lost);
+        }
+        vd_put(k->total + lane, total);
+        vd_put(k->total_l + lane, total_l);
     }
 }
 
@@ -265,12 +268,13 @@ static void start(work *k, const sl_cross_entropy *a)
     memset(k->total_l, 0, sizeof k->total_l);
 }
 
-static void add_total(const work *k, sl_sum *total)
+/* Halves of the lanes are added to each other, so that few additions wait for one another. */
+static void add_total(work *k, sl_sum *total)
 {
-    for (int i = 0; i < GROUP; i++) {
-        sl_sum_add(total, k->total[i]);
-        sl_sum_add(total, k->total_l[i]);
-    }
+    UNROLL for (int w = GROUP / 2; w; w /= 2)
+        UNROLL for (int i = 0; i < w; i++)
+            add_part(k->total + i, k->total_l + i, k->total[i + w], k->total_l[i + w]);
+    sl_sum_join(total, &(sl_sum){k->total[0], k->total_l[0]});
 }
 
 void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
