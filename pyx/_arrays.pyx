@@ -1,6 +1,7 @@
 """Array checks shared by the functions of rows and losses: inputs, outputs, shared memory, the operands of kernels."""
 
 cimport numpy as cnp
+from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 from libc.stddef cimport ptrdiff_t
@@ -96,10 +97,13 @@ cdef int read_axes(Axes *axes, object axis, int ndim) except -1:
 cdef int read_axis(Axes *axes, object axis, int ndim) except -1:
     cdef int i
     cdef ptrdiff_t at
-    try:
+    if PyLong_CheckExact(axis):
         at = PyNumber_AsSsize_t(axis, NULL)
-    except TypeError:
-        raise TypeError(f"axis must be an integer; got {axis!r}") from None
+    else:
+        try:
+            at = PyNumber_AsSsize_t(axis, NULL)
+        except TypeError:
+            raise TypeError(f"axis must be an integer; got {axis!r}") from None
     cdef int size = ndim if ndim else 1
     if not -size <= at < size:
         raise AxisError(index(axis), ndim, "axis")
@@ -213,17 +217,21 @@ cdef object or_scalar(ndarray a):
 
 # --- Shared memory ---
 
-cdef void extent(ndarray a, char **low, char **high) noexcept:
+# False for an array without elements.
+cdef inline bint extent(ndarray a, char **low, char **high) noexcept:
     cdef int i
     cdef npy_intp span
     low[0] = cnp.PyArray_BYTES(a)
     high[0] = low[0] + cnp.PyArray_ITEMSIZE(a)
     for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) == 0:
+            return False
         span = (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
         if span < 0:
             low[0] += span
         else:
             high[0] += span
+    return True
 
 
 # Whether the memory between the first and the last byte of each has bytes in common.
@@ -232,11 +240,7 @@ cdef bint overlap(ndarray a, ndarray b) noexcept:
     cdef char *a_high = NULL
     cdef char *b_low = NULL
     cdef char *b_high = NULL
-    if cnp.PyArray_SIZE(a) == 0 or cnp.PyArray_SIZE(b) == 0:
-        return False
-    extent(a, &a_low, &a_high)
-    extent(b, &b_low, &b_high)
-    return a_low < b_high and b_low < a_high
+    return extent(a, &a_low, &a_high) and extent(b, &b_low, &b_high) and a_low < b_high and b_low < a_high
 
 
 cdef bint same(ndarray a, ndarray b) noexcept:

@@ -2,6 +2,7 @@
 
 cimport cython
 cimport numpy as cnp
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int64_t
 from numpy cimport ndarray
@@ -161,8 +162,11 @@ def cross_entropy_and_grad(logits, target, *, weight=None, sample_weight=None, i
                    axis, return_lse, out, True, grad_out)
 
 
+# Nothing but the call itself refers to it, so no cycle can.
 @cython.final
 @cython.freelist(8)
+@cython.no_gc
+@cython.auto_pickle(False)
 cdef class _Operands:
     """The arrays of one call; None where absent."""
 
@@ -197,6 +201,10 @@ cdef object compute(object logits, object target, object weight, object sample_w
 
 
 cdef int64_t read_ignore_index(object value) except? -1:
+    cdef int too_large = 0
+    cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &too_large) if PyLong_CheckExact(value) else -1
+    if number != -1:
+        return number
     try:
         return <int64_t> PyNumber_Index(value)
     except TypeError:

@@ -1,6 +1,7 @@
 """The options that losses share: reductions and numbers."""
 
 cimport numpy as cnp
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from numpy cimport ndarray
 
 from simdloss._arrays cimport or_scalar
@@ -9,7 +10,7 @@ from simdloss.ops cimport sl_sum, sl_total_mean, sl_total_value
 cnp.import_array()
 
 
-cdef Reduction read_reduction(object reduction, object out) except *:
+cdef Reduction read_reduction(object reduction, object out) except? NONE:
     if reduction == "none":
         return NONE
     if reduction != "mean" and reduction != "sum":
@@ -19,7 +20,10 @@ cdef Reduction read_reduction(object reduction, object out) except *:
     return MEAN if reduction == "mean" else SUM
 
 
+# A try statement costs several times what reading a float does.
 cdef double read_number(object value, str name) except? -1:
+    if PyFloat_CheckExact(value):
+        return PyFloat_AS_DOUBLE(value)
     try:
         return <double> value
     except TypeError:
