@@ -59,7 +59,7 @@ static inline size_t place_of(const batch *b, size_t row)
 
 static inline tile read_x(batch *b, size_t row, size_t chunk)
 {
-    if (b->plan->across && b->n < LANES && !b->x.direct)
+    if (b->plan->across && b->n < LANES && !b->x.direct && !contiguous_columns(b->plan->shape, b->x.array))
         memset(b->scratch, 0, sizeof(T) * LANES * columns_of(b->plan, chunk)); /* absent rows */
     return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
 }
@@ -93,8 +93,10 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     const tile_rows all = {0, n, p->across ? b->lanes : LANES};
     tile x[LANES], e[LANES];
     lane_totals lanes[LANES];
-    ALIGNED T m[LANES] = {0}, top[LANES];
+    ALIGNED T m[LANES], top[LANES];
     totals t;
+    for (size_t i = 0; i < LANES; i += VL) /* as {0} it is a string instruction, of 30 cycles */
+        vf_store(m + i, vf_set(0));
     sums_start(&b->sums, p->across, p->shape->cols);
     if (b->begin) { /* the unit that the first segment starts with, too */
         tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), m);

@@ -26,13 +26,18 @@ typedef struct {
     size_t first, n, lanes;
 } tile_rows;
 
+/* In vectors: gcc makes a string instruction of zeros one by one, which takes 30 cycles before the first. */
 static inline void sums_start(sums *s, int across, size_t cols)
 {
     s->across = across;
     s->cols = cols;
-    for (int l = 0; l < LANES; l++) {
-        s->max[l] = -(T)INFINITY;
-        s->rest[l] = s->rest_l[l] = s->top[l] = s->top_l[l] = 0;
+    for (size_t i = 0; i < LANES; i += VL)
+        vf_store(s->max + i, vf_set(-(T)INFINITY));
+    UNROLL for (size_t i = 0; i < LANES; i += VD) {
+        vd_put(s->rest + i, vd_set(0));
+        vd_put(s->rest_l + i, vd_set(0));
+        vd_put(s->top + i, vd_set(0));
+        vd_put(s->top_l + i, vd_set(0));
     }
 }
 
