@@ -366,21 +366,21 @@ cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **op
 
     for i in range(n):
         if operands[i].p != NULL:
-            order_strides(operands[i], axes.ndim, rows, shape.row_dims, cols, shape.col_dims)
+            order_strides(operands[i], rows, shape.row_dims, cols, shape.col_dims)
     if sort:
         shape.row_dims = merge(shape.row, shape.row_dims, operands, n, False)
         shape.col_dims = merge(shape.col, shape.col_dims, operands, n, True)
 
 
-cdef void order_strides(sl_array *a, int ndim, const int *rows, int row_dims, const int *cols, int col_dims) noexcept:
+cdef void order_strides(sl_array *a, const int *rows, int row_dims, const int *cols, int col_dims) noexcept:
     cdef ptrdiff_t strides[SL_MAX_DIMS]
     cdef int i
-    for i in range(ndim):
-        strides[i] = a.row[i]
-    for i in range(row_dims):
-        a.row[i] = strides[rows[i]]
     for i in range(col_dims):
-        a.col[i] = strides[cols[i]]
+        a.col[i] = a.row[cols[i]]
+    for i in range(row_dims):
+        strides[i] = a.row[rows[i]]
+    for i in range(row_dims):
+        a.row[i] = strides[i]
 
 
 cdef inline ptrdiff_t *strides_of(sl_array *a, bint cols) noexcept:

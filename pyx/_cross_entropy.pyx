@@ -268,8 +268,10 @@ cdef int make_outputs(_Operands o, const Axes *axes, bint with_loss, object out,
         check_apart(o.loss, "out", o.grad, "grad_out")
         o.logits = apart_or_same(apart(o.logits, o.loss), o.grad)
         o.target = apart(apart(o.target, o.loss), o.grad)
-        o.sample_weight = apart(apart(o.sample_weight, o.loss), o.grad)
-        o.weight = apart(apart(o.weight, o.loss), o.grad)
+        if o.sample_weight is not None:
+            o.sample_weight = apart(apart(o.sample_weight, o.loss), o.grad)
+        if o.weight is not None:
+            o.weight = apart(apart(o.weight, o.loss), o.grad)
     return 0
 
 

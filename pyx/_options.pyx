@@ -11,13 +11,14 @@ cnp.import_array()
 
 
 cdef Reduction read_reduction(object reduction, object out) except? NONE:
-    if reduction == "none":
+    cdef bint mean = reduction == "mean"
+    if not mean and reduction == "none":
         return NONE
-    if reduction != "mean" and reduction != "sum":
+    if not mean and reduction != "sum":
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
     if out is not None:
         raise ValueError(f"out takes the losses of reduction='none'; reduction={reduction!r} returns a float")
-    return MEAN if reduction == "mean" else SUM
+    return MEAN if mean else SUM
 
 
 # A try statement costs several times what reading a float does.
