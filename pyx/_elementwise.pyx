@@ -1,7 +1,7 @@
 """The elementwise functions: a direct path for plain contiguous arrays, a ufunc for all else."""
 
 cimport numpy as cnp
-from numpy cimport ndarray
+from numpy cimport ndarray, npy_intp
 
 from simdloss._blocks cimport run_elements
 from simdloss.ufuncs cimport LOG_SIGMOID, LOG_SIGMOID_AND_GRAD, SIGMOID, SOFTPLUS, Routine, real, run
@@ -234,19 +234,28 @@ cdef inline bint is_plain(object x) noexcept:
             and cnp.PyArray_ISCARRAY_RO(<ndarray> x))
 
 
-cdef inline bint are_disjoint(ndarray a, ndarray b) noexcept:
+# Contiguous arrays of n bytes each.
+cdef inline bint are_disjoint(ndarray a, ndarray b, npy_intp n) noexcept:
     cdef char *p = cnp.PyArray_BYTES(a)
     cdef char *q = cnp.PyArray_BYTES(b)
-    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+    return p + n <= q or q + n <= p
 
 
-# As plain as x, writable, of its type and shape, and its memory either exactly x's or apart from it.
-cdef inline bint fits(ndarray x, object out) noexcept:
+cdef inline npy_intp size_of(ndarray a) noexcept:
+    cdef npy_intp n = 1
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(a)):
+        n *= cnp.PyArray_DIM(a, i)
+    return n
+
+
+# As plain as x of n bytes, writable, of its type and shape, and its memory either exactly x's or apart from it.
+cdef inline bint fits(ndarray x, object out, npy_intp n) noexcept:
     if not is_plain(out):
         return False
     cdef ndarray y = <ndarray> out
     return (cnp.PyArray_TYPE(x) == cnp.PyArray_TYPE(y) and cnp.PyArray_ISWRITEABLE(y) and cnp.PyArray_SAMESHAPE(x, y)
-            and (cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) or are_disjoint(x, y)))
+            and (cnp.PyArray_DATA(x) == cnp.PyArray_DATA(y) or are_disjoint(x, y, n)))
 
 
 # The result, or None where the ufunc must do it.
@@ -254,14 +263,15 @@ cdef inline object direct(Routine routine, object x, object out):
     if not is_plain(x):
         return None
     cdef ndarray a = <ndarray> x
+    cdef npy_intp n = size_of(a)
     cdef ndarray y
     if out is None:
         y = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
-    elif fits(a, out):
+    elif fits(a, out, n * cnp.PyArray_ITEMSIZE(a)):
         y = <ndarray> out
     else:
         return None
-    compute(routine, a, y, None)
+    compute(routine, a, y, None, n)
     return y
 
 
@@ -269,6 +279,7 @@ cdef inline object direct_pair(object x, object out):
     if not is_plain(x):
         return None
     cdef ndarray a = <ndarray> x
+    cdef npy_intp n = size_of(a), nbytes = n * cnp.PyArray_ITEMSIZE(a)
     cdef object y = None
     cdef object z = None
     if out is not None:
@@ -277,13 +288,13 @@ cdef inline object direct_pair(object x, object out):
         y, z = <tuple> out
     if y is None:
         y = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
-    elif not fits(a, y):
+    elif not fits(a, y, nbytes):
         return None
     if z is None:
         z = cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
-    elif not fits(a, z) or not are_disjoint(<ndarray> y, <ndarray> z):
+    elif not fits(a, z, nbytes) or not are_disjoint(<ndarray> y, <ndarray> z, nbytes):
         return None
-    compute(LOG_SIGMOID_AND_GRAD, a, <ndarray> y, <ndarray> z)
+    compute(LOG_SIGMOID_AND_GRAD, a, <ndarray> y, <ndarray> z, n)
     return y, z
 
 
@@ -295,14 +306,14 @@ ctypedef struct Call:
     void *z
 
 
-cdef inline int compute(Routine routine, ndarray x, ndarray y, ndarray z) except -1:
+cdef inline int compute(Routine routine, ndarray x, ndarray y, ndarray z, npy_intp n) except -1:
     cdef Call call
     call.routine = routine
     call.is_double = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
     call.x = cnp.PyArray_DATA(x)
     call.y = cnp.PyArray_DATA(y)
     call.z = NULL if z is None else cnp.PyArray_DATA(z)
-    return run_elements(block, &call, cnp.PyArray_SIZE(x), call.is_double, 600, NULL)
+    return run_elements(block, &call, n, call.is_double, 600, NULL)
 
 
 cdef void block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
