@@ -121,19 +121,21 @@ static void find_target_values(const work *restrict k, const batch *restrict b, 
 
 /* Puts the gradient at the targets of a tile that has been written, for the rows whose target is in it. Not in the tile
    before: what is read of a vector that was partly written anew waits for both. */
-static void put_targets(const work *restrict k, const target_values *restrict t, const batch *restrict b, size_t row,
+static __attribute__((noinline)) void put_targets(const work *restrict k, const target_values *restrict t, const batch *restrict b, size_t row,
                         size_t chunk, tile e)
 {
-    const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk);
+    const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk), *target = k->target;
     const int across = b->plan->across, storage = k->a->grad.storage;
-    const ptrdiff_t col = k->a->grad.col[0];
-    for (size_t i = row; i < (across ? b->n : row + 1); i++) {
-        size_t at = k->target[i] - first;
+    const ptrdiff_t col = k->a->grad.col[0], *out = b->out.row, step = across ? e.step : 1;
+    char *grad = k->a->grad.p;
+    const T *lane = e.p;
+    for (size_t i = row, end = across ? b->n : row + 1; i < end; i++, lane += across) {
+        size_t at = target[i] - first;
         if (at >= cols)
             continue;
-        T g = e.p[across ? (ptrdiff_t)at * e.step + (ptrdiff_t)i : (ptrdiff_t)at];
+        T g = lane[(ptrdiff_t)at * step];
         g = (T)multiply_add(t->times[i], (double)g, t->plus[i]);
-        char *to = k->a->grad.p + b->out.row[i] + (ptrdiff_t)k->target[i] * col;
+        char *to = grad + out[i] + (ptrdiff_t)target[i] * col;
         if (storage)
             scatter(to, 0, &g, 1, 1, storage);
         else
