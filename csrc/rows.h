@@ -95,7 +95,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     lane_totals lanes[LANES];
     ALIGNED T m[LANES], top[LANES];
     totals t;
-    for (size_t i = 0; i < LANES; i += VL) /* as {0} it is a string instruction, of 30 cycles */
+    for (size_t i = 0; i < n; i += VL) /* as {0} it is a string instruction, of 30 cycles */
         vf_store(m + i, vf_set(0));
     sums_start(&b->sums, p->across, p->shape->cols);
     if (b->begin) { /* the unit that the first segment starts with, too */

@@ -115,7 +115,7 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
         n += all ? count : count - ignored;
         first += count;
     }
-    for (size_t i = n; i < LANES; i++)
+    for (size_t i = n; i % VL; i++)
         k->kept[i] = 0;
     b->n = n;
     return first;
@@ -127,7 +127,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
     const sl_cross_entropy *a = k->a;
     const sl_shape *s = b->plan->shape;
     ptrdiff_t at[LANES];
-    for (size_t i = 0; i < LANES; i += VD) {
+    for (size_t i = 0; i < b->lanes; i += VD) {
         vd_put(k->sample + i, vd_set(1));
         vd_write(k->x_target + i, vd_set(0));
         vd_put(k->on_target + i, vd_set(0));
@@ -137,7 +137,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
         row_offsets(s, a->sample_weight.row, b->number, b->n, at);
         T sample[LANES] = {0};
         read_values(&a->sample_weight, at, b->n, sample);
-        for (size_t i = 0; i < LANES; i += VD)
+        for (size_t i = 0; i < b->lanes; i += VD)
             vd_put(k->sample + i, vd_read(sample + i));
     }
     if (!a->target.p)
@@ -147,7 +147,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
         for (size_t i = 0; i < b->n; i++)
             k->on_target[i] = k->kept[i] != 0 ? share * class_weight(k, k->target[i]) : 0;
     else
-        for (size_t i = 0; i < LANES; i += VD)
+        for (size_t i = 0; i < b->lanes; i += VD)
             vd_put(k->on_target + i, vd_get(k->kept + i) * share);
     for (size_t i = 0; i < b->n && k->dense; i++)
         k->spread[i] = (double)k->labels.smooth * class_weight(k, k->target[i]);
