@@ -59,7 +59,7 @@ static inline size_t place_of(const batch *b, size_t row)
 
 static inline tile read_x(batch *b, size_t row, size_t chunk)
 {
-    if (b->plan->across && b->n < LANES && !b->x.direct && !contiguous_columns(b->plan->shape, b->x.array))
+    if (b->plan->across && b->n < LANES && !b->x.direct && !b->x.linear)
         memset(b->scratch, 0, sizeof(T) * LANES * columns_of(b->plan, chunk)); /* absent rows */
     return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
 }

@@ -121,8 +121,8 @@ static void find_target_values(const work *restrict k, const batch *restrict b, 
 
 /* Puts the gradient at the targets of a tile that has been written, for the rows whose target is in it. Not in the tile
    before: what is read of a vector that was partly written anew waits for both. */
-static __attribute__((noinline)) void put_targets(const work *restrict k, const target_values *restrict t, const batch *restrict b, size_t row,
-                        size_t chunk, tile e)
+static __attribute__((noinline)) void put_targets(const work *restrict k, const target_values *restrict t,
+                                                  const batch *restrict b, size_t row, size_t chunk, tile e)
 {
     const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk), *target = k->target;
     const int across = b->plan->across, storage = k->a->grad.storage;
