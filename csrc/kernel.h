@@ -31,6 +31,9 @@ enum { AHEAD = 16384 };
 /* Loops over vectors in registers must be unrolled, or the vectors live in memory. */
 #define UNROLL _Pragma("GCC unroll 16")
 
+/* Rows are turned into columns by squares of so many rows and columns: 16 bytes of each row. */
+enum { SQUARE = 16 / sizeof(T) };
+
 #define SL_PASTE_(name, bits, isa) sl_##name##_f##bits##_##isa
 #define SL_PASTE(name, bits, isa) SL_PASTE_(name, bits, isa)
 #define FN(name) SL_PASTE(name, DTYPE, ISA)

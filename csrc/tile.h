@@ -224,9 +224,12 @@ static inline void move_across(const plan *p, const rows_of *r, size_t rows, siz
     char *at[LANES];
     for (size_t i = 0; i < rows; i++)
         at[i] = r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
-    if (contiguous_columns(p->shape, r->array) && !out)
-        rows_to_tile((const T *const *)at, rows, cols, buffer);
-    else if (contiguous_columns(p->shape, r->array))
+    if (contiguous_columns(p->shape, r->array) && !out) {
+        size_t lanes = rows;
+        for (; lanes % VL; lanes++) /* for absent rows anything will do */
+            at[lanes] = at[rows - 1];
+        rows_to_tile((const T *const *)at, lanes, cols, buffer);
+    } else if (contiguous_columns(p->shape, r->array))
         tile_to_rows(buffer, (T *const *)at, rows, cols);
     else
         for (size_t i = 0; i < rows; i++)

@@ -1,45 +1,93 @@
-/* Rows with contiguous columns, to and from a tile across them: squares of VL x VL elements are turned in registers. */
+/* Rows with contiguous columns, to and from a tile across them: squares of SQUARE x SQUARE elements, as many side by side
+   as a vector holds, are turned in registers. */
 #ifndef SL_TRANSPOSE_H
 #define SL_TRANSPOSE_H
 
 #include "kernel.h"
 
-/* Columns of a tile (LANES elements apart) from the n rows, whose element 0 is at row[i]; other lanes of a square
-   become 0. */
-static inline void rows_to_tile(const T *const *row, size_t n, size_t cols, T *at)
+/* VL rows, n <= SQUARE columns of them from c, to a tile */
+ALWAYS_INLINE void turn_rows(const T *const *row, size_t c, size_t n, T *at)
 {
-    for (size_t r = 0; r < n; r += VL)
-        for (size_t c = 0; c < cols; c += VL) {
-            vf v[VL];
-            size_t width = min_size(VL, cols - c);
-            if (n - r >= VL && width == VL)
-                UNROLL for (size_t i = 0; i < VL; i++)
-                    v[i] = vf_load(row[r + i] + c);
-            else
-                UNROLL for (size_t i = 0; i < VL; i++)
-                    v[i] = r + i < n ? vf_load_n(row[r + i] + c, width, vf_set(0)) : vf_set(0);
-            vf_transpose(v);
-            T *p = at + c * LANES + r;
-            UNROLL for (size_t i = 0; i < VL; i++)
-                if (i < width)
-                    vf_store(p + i * LANES, v[i]);
-        }
+    vf v[SQUARE];
+    UNROLL for (size_t i = 0; i < SQUARE; i++)
+        v[i] = vf_load_rows(row + i, c, n);
+    vf_transpose(v);
+    UNROLL for (size_t i = 0; i < SQUARE; i++)
+        if (i < n)
+            vf_store(at + (c + i) * LANES, v[i]);
 }
 
+/* `rows` <= VL rows from a tile */
+ALWAYS_INLINE void turn_columns(const T *at, size_t c, size_t n, T *const *row, size_t rows)
+{
+    vf v[SQUARE];
+    UNROLL for (size_t i = 0; i < SQUARE; i++)
+        v[i] = i < n ? vf_load(at + (c + i) * LANES) : vf_set(0);
+    vf_transpose(v);
+    UNROLL for (size_t i = 0; i < SQUARE; i++)
+        vf_store_rows(row + i, rows - min_size(rows, i), c, v[i], n);
+}
+
+/* The same for VL columns, of which vectors can be stored. */
+ALWAYS_INLINE void turn_vectors(const T *at, size_t c, T *const *row, size_t rows)
+{
+    enum { PARTS = VL / SQUARE };
+    vf v[VL];
+    UNROLL for (size_t i = 0; i < VL; i++)
+        v[i] = vf_load(at + (c + i) * LANES);
+    UNROLL for (size_t i = 0; i < VL; i += SQUARE)
+        vf_transpose(v + i);
+    UNROLL for (size_t i = 0; i < SQUARE; i++) {
+        vf whole[PARTS];
+        UNROLL for (size_t p = 0; p < PARTS; p++)
+            whole[p] = v[p * SQUARE + i];
+        vf_transpose_parts(whole);
+        UNROLL for (size_t p = 0; p < PARTS; p++)
+            if (p * SQUARE + i < rows)
+                vf_store(row[p * SQUARE + i] + c, whole[p]);
+    }
+}
+
+ALWAYS_INLINE void turn_last_rows(const T *const *row, size_t c, size_t n, T *at)
+{
+    switch (n) {
+    case 1: turn_rows(row, c, 1, at); break;
+    case 2: turn_rows(row, c, 2, at); break;
+    case 3: turn_rows(row, c, 3, at);
+    }
+}
+
+ALWAYS_INLINE void turn_last_columns(const T *at, size_t c, size_t n, T *const *row, size_t rows)
+{
+    switch (n) {
+    case 1: turn_columns(at, c, 1, row, rows); break;
+    case 2: turn_columns(at, c, 2, row, rows); break;
+    case 3: turn_columns(at, c, 3, row, rows);
+    }
+}
+
+/* Columns of a tile (LANES elements apart) from `lanes` rows, a multiple of VL, whose element 0 is at row[i]. */
+static inline void rows_to_tile(const T *const *row, size_t lanes, size_t cols, T *at)
+{
+    for (size_t r = 0; r < lanes; r += VL) {
+        size_t c = 0;
+        for (; c + SQUARE <= cols; c += SQUARE)
+            turn_rows(row + r, c, SQUARE, at + r);
+        turn_last_rows(row + r, c, cols - c, at + r);
+    }
+}
+
+/* The other way, to n rows. */
 static inline void tile_to_rows(const T *at, T *const *row, size_t n, size_t cols)
 {
-    for (size_t r = 0; r < n; r += VL)
-        for (size_t c = 0; c < cols; c += VL) {
-            vf v[VL];
-            size_t width = min_size(VL, cols - c);
-            const T *p = at + c * LANES + r;
-            UNROLL for (size_t i = 0; i < VL; i++)
-                v[i] = i < width ? vf_load(p + i * LANES) : vf_set(0);
-            vf_transpose(v);
-            UNROLL for (size_t i = 0; i < VL; i++)
-                if (r + i < n)
-                    vf_store_n(row[r + i] + c, v[i], width);
-        }
+    for (size_t r = 0; r < n; r += VL) {
+        size_t c = 0, rows = min_size(VL, n - r);
+        for (; c + VL <= cols; c += VL)
+            turn_vectors(at + r, c, row + r, rows);
+        for (; c + SQUARE <= cols; c += SQUARE)
+            turn_columns(at + r, c, SQUARE, row + r, rows);
+        turn_last_columns(at + r, c, cols - c, row + r, rows);
+    }
 }
 
 #endif

@@ -101,28 +101,53 @@ static inline T vf_largest(vf a)
 #endif
 }
 
-/* the rows of a square become its columns */
+#include "x86_squares.h"
+#if DTYPE == 32
+#define FROM_PART _mm256_castps128_ps256
+#else
+#define FROM_PART _mm256_castpd128_pd256
+#endif
+
+/* n elements each of every SQUARE-th row, from column c */
+static inline vf vf_load_rows(const T *const *row, size_t c, size_t n)
+{
+    return OP(insertf128)(FROM_PART(part_load(row[0] + c, n)), part_load(row[SQUARE] + c, n), 1);
+}
+
+/* the same to memory, of those of the first `rows` */
+static inline void vf_store_rows(T *const *row, size_t rows, size_t c, vf a, size_t n)
+{
+    if (rows > 0)
+        part_store(row[0] + c, OP(extractf128)(a, 0), n);
+    if (rows > SQUARE)
+        part_store(row[SQUARE] + c, OP(extractf128)(a, 1), n);
+}
+
+/* the rows of each square become its columns */
 static inline void vf_transpose(vf *v)
 {
-    vf a[VL], b[VL];
-    UNROLL for (int i = 0; i < VL; i += 2) {
+    vf a[SQUARE];
+    UNROLL for (int i = 0; i < SQUARE; i += 2) {
         a[i] = OP(unpacklo)(v[i], v[i + 1]);
         a[i + 1] = OP(unpackhi)(v[i], v[i + 1]);
     }
 #if DTYPE == 32
-    UNROLL for (int i = 0; i < VL; i += 4)
-        UNROLL for (int j = 0; j < 2; j++) {
-            b[i + 2 * j] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0x44);
-            b[i + 2 * j + 1] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0xee);
-        }
-#else
-    UNROLL for (int i = 0; i < VL; i++)
-        b[i] = a[i];
-#endif
-    UNROLL for (int i = 0; i < VL / 2; i++) {
-        v[i] = OP(permute2f128)(b[i], b[i + VL / 2], 0x20);
-        v[i + VL / 2] = OP(permute2f128)(b[i], b[i + VL / 2], 0x31);
+    UNROLL for (int i = 0; i < 2; i++) {
+        v[2 * i] = OP(shuffle)(a[i], a[i + 2], 0x44);
+        v[2 * i + 1] = OP(shuffle)(a[i], a[i + 2], 0xee);
     }
+#else
+    v[0] = a[0];
+    v[1] = a[1];
+#endif
+}
+
+/* the same with parts of 16 bytes for elements */
+static inline void vf_transpose_parts(vf *v)
+{
+    vf low = OP(permute2f128)(v[0], v[1], 0x20), high = OP(permute2f128)(v[0], v[1], 0x31);
+    v[0] = low;
+    v[1] = high;
 }
 
 #if DTYPE == 32

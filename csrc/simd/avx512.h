@@ -82,39 +82,69 @@ static inline void vf_store_n(T *p, vf a, size_t n)
 /* the largest lane; no NaN */
 #define vf_largest OP(reduce_max)
 
-/* the rows of a square become its columns */
+#include "x86_squares.h"
+#if DTYPE == 32
+#define WITH_PART(a, b, i) _mm512_insertf32x4(a, b, i)
+#define PART(a, i) _mm512_extractf32x4_ps(a, i)
+#define FROM_PART _mm512_castps128_ps512
+#define SHUFFLE_PARTS _mm512_shuffle_f32x4
+#else
+#define WITH_PART(a, b, i) _mm512_insertf64x2(a, b, i)
+#define PART(a, i) _mm512_extractf64x2_pd(a, i)
+#define FROM_PART _mm512_castpd128_pd512
+#define SHUFFLE_PARTS _mm512_shuffle_f64x2
+#endif
+
+/* n elements each of every SQUARE-th row, from column c */
+static inline vf vf_load_rows(const T *const *row, size_t c, size_t n)
+{
+    vf a = FROM_PART(part_load(row[0] + c, n));
+    a = WITH_PART(a, part_load(row[SQUARE] + c, n), 1);
+    a = WITH_PART(a, part_load(row[2 * SQUARE] + c, n), 2);
+    return WITH_PART(a, part_load(row[3 * SQUARE] + c, n), 3);
+}
+
+/* the same to memory, of those of the first `rows` */
+static inline void vf_store_rows(T *const *row, size_t rows, size_t c, vf a, size_t n)
+{
+    if (rows > 0)
+        part_store(row[0] + c, PART(a, 0), n);
+    if (rows > SQUARE)
+        part_store(row[SQUARE] + c, PART(a, 1), n);
+    if (rows > 2 * SQUARE)
+        part_store(row[2 * SQUARE] + c, PART(a, 2), n);
+    if (rows > 3 * SQUARE)
+        part_store(row[3 * SQUARE] + c, PART(a, 3), n);
+}
+
+/* the rows of each square become its columns */
 static inline void vf_transpose(vf *v)
 {
-    vf a[VL], b[VL];
-    UNROLL for (int i = 0; i < VL; i += 2) {
+    vf a[SQUARE];
+    UNROLL for (int i = 0; i < SQUARE; i += 2) {
         a[i] = OP(unpacklo)(v[i], v[i + 1]);
         a[i + 1] = OP(unpackhi)(v[i], v[i + 1]);
     }
 #if DTYPE == 32
-    UNROLL for (int i = 0; i < VL; i += 4)
-        UNROLL for (int j = 0; j < 2; j++) {
-            __m512d low = _mm512_castps_pd(a[i + j]), high = _mm512_castps_pd(a[i + j + 2]);
-            b[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
-            b[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
-        }
-    enum { QUARTER = 4 };
-#define SHUFFLE_QUARTERS _mm512_shuffle_f32x4
-#else
-    UNROLL for (int i = 0; i < VL; i++)
-        b[i] = a[i];
-    enum { QUARTER = 2 };
-#define SHUFFLE_QUARTERS _mm512_shuffle_f64x2
-#endif
-    UNROLL for (int j = 0; j < QUARTER; j++) {
-        vf even_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0x88);
-        vf odd_low = SHUFFLE_QUARTERS(b[j], b[QUARTER + j], 0xdd);
-        vf even_high = SHUFFLE_QUARTERS(b[2 * QUARTER + j], b[3 * QUARTER + j], 0x88);
-        vf odd_high = SHUFFLE_QUARTERS(b[2 * QUARTER + j], b[3 * QUARTER + j], 0xdd);
-        v[j] = SHUFFLE_QUARTERS(even_low, even_high, 0x88);
-        v[QUARTER + j] = SHUFFLE_QUARTERS(odd_low, odd_high, 0x88);
-        v[2 * QUARTER + j] = SHUFFLE_QUARTERS(even_low, even_high, 0xdd);
-        v[3 * QUARTER + j] = SHUFFLE_QUARTERS(odd_low, odd_high, 0xdd);
+    UNROLL for (int i = 0; i < 2; i++) {
+        v[2 * i] = OP(shuffle)(a[i], a[i + 2], 0x44);
+        v[2 * i + 1] = OP(shuffle)(a[i], a[i + 2], 0xee);
     }
+#else
+    v[0] = a[0];
+    v[1] = a[1];
+#endif
+}
+
+/* the same with parts of 16 bytes for elements */
+static inline void vf_transpose_parts(vf *v)
+{
+    vf even_low = SHUFFLE_PARTS(v[0], v[1], 0x88), even_high = SHUFFLE_PARTS(v[2], v[3], 0x88);
+    vf odd_low = SHUFFLE_PARTS(v[0], v[1], 0xdd), odd_high = SHUFFLE_PARTS(v[2], v[3], 0xdd);
+    v[0] = SHUFFLE_PARTS(even_low, even_high, 0x88);
+    v[1] = SHUFFLE_PARTS(odd_low, odd_high, 0x88);
+    v[2] = SHUFFLE_PARTS(even_low, even_high, 0xdd);
+    v[3] = SHUFFLE_PARTS(odd_low, odd_high, 0xdd);
 }
 
 #if DTYPE == 32

@@ -108,6 +108,16 @@ static inline void vf_store_n(T *p, vf a, size_t n)
 /* the largest lane; no NaN */
 #define vf_largest OP(vmaxv)
 
+/* n elements of a row from column c */
+static inline vf vf_load_rows(const T *const *row, size_t c, size_t n) { return vf_load_n(row[0] + c, n, vf_set(0)); }
+
+/* the same to memory, if there is a row */
+static inline void vf_store_rows(T *const *row, size_t rows, size_t c, vf a, size_t n)
+{
+    if (rows > 0)
+        vf_store_n(row[0] + c, a, n);
+}
+
 /* the rows of a square become its columns */
 static inline void vf_transpose(vf *v)
 {
@@ -127,6 +137,9 @@ static inline void vf_transpose(vf *v)
     v[1] = a[1];
 #endif
 }
+
+/* the same with parts of 16 bytes for elements */
+#define vf_transpose_parts(v) ((void)(v))
 
 #if DTYPE == 32
 /* float labels are summed in double: each half of a vf is a vd */
