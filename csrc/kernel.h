@@ -55,6 +55,10 @@ static inline vf vf_times_pow2(vf a, vf t) { return vf_add_bits(a, t, SIGNIFICAN
    every instruction set with fma gives the same bytes. */
 enum { LANES = 128 / sizeof(T) };
 
+/* Rows taken together, at most: each step of theirs waits for the one before, so there should be something else to do.
+   A multiple of LANES. */
+enum { ROWS = 64 };
+
 /* For arrays of LANES: no vector of theirs crosses a cache line. */
 #define ALIGNED _Alignas(64)
 

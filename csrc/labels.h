@@ -114,7 +114,7 @@ ALWAYS_INLINE void label_end(const label_sums *a, double *gap, double *mass, dou
 #endif
 
 typedef struct {
-    ALIGNED double gap[LANES], mass[LANES], mass_l[LANES];
+    ALIGNED double gap[ROWS], mass[ROWS], mass_l[ROWS];
 } label_totals;
 
 /* One step: lanes past n have no label. */
@@ -225,7 +225,7 @@ static void join_labels(labels *s, const batch *b, const sl_part *part)
 /* g = e factor - scale q, and at an element that is more than half of its row, which only the maximum can be, scale
    (W - q) + below_top. A scale of 0 makes g 0 whatever the tile holds. */
 typedef struct {
-    ALIGNED T weight[LANES], scale[LANES], below_top[LANES], half[LANES];
+    ALIGNED T weight[ROWS], scale[ROWS], below_top[ROWS], half[ROWS];
 } label_factors;
 
 /* Those factors of one vector of rows. */

@@ -41,7 +41,7 @@ enum { LOG2_PARTS = 3, PARTS = 1 << LOG2_PARTS };
 static const T part_scales[] = {PART_SCALES};
 
 typedef struct {
-    T shift[LANES], round[LANES], floor[LANES]; /* round = ROUND + PARTS (BIAS - k); x - shift is raised to floor */
+    T shift[ROWS], round[ROWS], floor[ROWS]; /* round = ROUND + PARTS (BIAS - k); x - shift is raised to floor */
 } units;
 
 /* The units of n maxima, for the lanes from l, and the maxima above which they no longer serve. k is even, so that the

@@ -11,8 +11,8 @@
 /* Sums over the labels of rows: of q_j (reference - x_j) and of q_j. The reference is the largest logit so far, so that
    all terms have one sign. */
 typedef struct {
-    ALIGNED T reference[LANES];
-    ALIGNED double gap[LANES], gap_l[LANES], mass[LANES], mass_l[LANES];
+    ALIGNED T reference[ROWS];
+    ALIGNED double gap[ROWS], gap_l[ROWS], mass[ROWS], mass_l[ROWS];
 } labels;
 
 /* What is handed on from one step to another: of each segment, and behind the last one of the whole rows. */
@@ -20,7 +20,7 @@ typedef struct {
     sums sums;
     size_t stale;
     labels labels;             /* cross_entropy alone, */
-    ALIGNED T x_target[LANES]; /* likewise: the logits may be overwritten */
+    ALIGNED T x_target[ROWS]; /* likewise: the logits may be overwritten */
 } segment;
 
 _Static_assert(sizeof(segment) <= SL_SEGMENT_BYTES, "see ops.h");

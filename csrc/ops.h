@@ -49,7 +49,7 @@ typedef struct {
    segment's outputs, in any order. (long.h) */
 typedef enum { SL_SUM, SL_ROWS, SL_OUTPUT } sl_step;
 
-enum { SL_SEGMENTS = 32, SL_SEGMENT_BYTES = 4096 };
+enum { SL_SEGMENTS = 32, SL_SEGMENT_BYTES = 8192 };
 
 typedef struct {
     sl_step step;

@@ -1,4 +1,4 @@
-/* A batch of up to LANES rows: their sums of exponentials, the logarithms of these, and a second walk over the tiles in
+/* A batch of up to ROWS rows: their sums of exponentials, the logarithms of these, and a second walk over the tiles in
    which the caller makes its outputs, while they are in cache. */
 #ifndef SL_ROWS_H
 #define SL_ROWS_H
@@ -10,14 +10,14 @@ enum { GROUP = 8 }; /* lanes of sums over elements or rows one by one: those of 
 
 typedef struct {
     const plan *plan;
-    ALIGNED size_t number[LANES];       /* the rows, in ascending order */
+    ALIGNED size_t number[ROWS];        /* the rows, in ascending order */
     size_t n, lanes;                    /* n rounded up to whole vectors: absent rows are computed, not used */
     rows_of x, out;                     /* out, optional: where exponentials stay until they are scaled */
     size_t begin, end;                  /* the tiles walked: all, or those of a segment (long.h) */
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     sums sums;
-    ALIGNED double log[LANES], log_l[LANES]; /* log1p(S'/e^max): logsumexp is max + log */
-    double inverse[LANES];              /* 1/(e^max + S') */
+    ALIGNED double log[ROWS], log_l[ROWS]; /* log1p(S'/e^max): logsumexp is max + log */
+    double inverse[ROWS];               /* 1/(e^max + S') */
     ALIGNED T exps[TILE], scratch[TILE];
 } batch;
 
@@ -59,8 +59,8 @@ static inline size_t place_of(const batch *b, size_t row)
 
 static inline tile read_x(batch *b, size_t row, size_t chunk)
 {
-    if (b->plan->across && b->n < LANES && !b->x.direct && !b->x.linear)
-        memset(b->scratch, 0, sizeof(T) * LANES * columns_of(b->plan, chunk)); /* absent rows */
+    if (b->plan->across && b->n < b->plan->batch && !b->x.direct && !b->x.linear)
+        memset(b->scratch, 0, sizeof(T) * b->plan->batch * columns_of(b->plan, chunk)); /* absent rows */
     return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
 }
 
@@ -76,10 +76,10 @@ static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 /* The exponentials of a tile from its logits, in the rows' present units. */
 static void store_exps(batch *b, size_t row, size_t chunk, tile e)
 {
-    static const T no_top[LANES];
-    lane_totals unused;
+    static const T no_top[ROWS];
+    lane_totals unused[ROWS / LANES];
     tile x = read_x(b, row, chunk);
-    sum_tiles(&b->sums, rows_of_tile(b, row), &x, &e, no_top, &unused, STORE);
+    sum_tiles(&b->sums, rows_of_tile(b, row), &x, &e, no_top, unused, STORE);
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE in mode, kept. `visit`, optional,
@@ -93,11 +93,11 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     const tile_rows all = {0, n, p->across ? b->lanes : LANES};
     tile x[LANES], e[LANES];
     lane_totals lanes[LANES];
-    ALIGNED T m[LANES], top[LANES];
+    ALIGNED T m[ROWS], top[ROWS];
     totals t;
     for (size_t i = 0; i < n; i += VL) /* as {0} it is a string instruction, of 30 cycles */
         vf_store(m + i, vf_set(0));
-    sums_start(&b->sums, p->across, p->shape->cols);
+    sums_start(&b->sums, n, p->across, p->shape->cols);
     if (b->begin) { /* the unit that the first segment starts with, too */
         tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), m);
         sums_meet(&b->sums, n, 1, m);
@@ -152,7 +152,7 @@ static void batch_invert(batch *restrict b)
 
 /* What softmax multiplies the kept exponentials by, times `weight`: high and low part. */
 typedef struct {
-    ALIGNED T high[LANES], low[LANES];
+    ALIGNED T high[ROWS], low[ROWS];
 } row_factors;
 
 static void batch_factors(const batch *restrict b, const double *restrict weight, row_factors *restrict f)
@@ -247,8 +247,8 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
 static inline void batch_logsumexp(batch *b, double *lse)
 {
     const sums *s = &b->sums;
-    ALIGNED double again[LANES], any[VD];
-    size_t row[LANES], n = 0;
+    ALIGNED double again[ROWS], any[VD];
+    size_t row[ROWS], n = 0;
     vd count = vd_set(0);
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd value = logsumexp_of(b, i), rest = vd_get(s->rest + i), sum = rest + vd_get(s->top + i);
@@ -280,8 +280,8 @@ static inline void put_row_values(const batch *b, const sl_array *a, const doubl
 {
     if (!a->p)
         return;
-    ptrdiff_t at[LANES];
-    ALIGNED T x[LANES];
+    ptrdiff_t at[ROWS];
+    ALIGNED T x[ROWS];
     for (size_t i = 0; i < b->lanes; i += VD)
         vd_write(x + i, vd_number_or_nan(vd_get(value + i)));
     if (b->plan->shape->row_dims == 1 && a->row[0] == sizeof(T) && !a->storage && batch_is_whole(b)) {
@@ -296,9 +296,9 @@ static inline void put_row_values(const batch *b, const sl_array *a, const doubl
 /* The second walk of a softmax: the kept exponentials over their sums, to the output. */
 static inline void put_softmax(batch *b)
 {
-    ALIGNED double one[LANES];
+    ALIGNED double one[ROWS];
     row_factors f;
-    for (int i = 0; i < LANES; i++)
+    for (size_t i = 0; i < b->lanes; i++)
         one[i] = 1;
     batch_invert(b);
     batch_factors(b, one, &f);

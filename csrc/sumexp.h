@@ -9,15 +9,15 @@
 
 #include "lanes.h"
 
-/* Of up to LANES rows. Across, row and lane are the same; along, all lanes belong to one row. */
+/* Of up to ROWS rows. Across, row and lane are the same; along, all lanes belong to one row. */
 typedef struct {
     int across;
     size_t cols;
     ALIGNED units unit;
-    ALIGNED T limit[LANES];                    /* the maximum above which a new unit is needed */
-    T max[LANES];                              /* so far; NaN does not count */
-    ALIGNED double rest[LANES], rest_l[LANES]; /* S', high and low part */
-    double top[LANES], top_l[LANES];           /* e_m, likewise */
+    ALIGNED T limit[ROWS];                   /* the maximum above which a new unit is needed */
+    T max[ROWS];                             /* so far; NaN does not count */
+    ALIGNED double rest[ROWS], rest_l[ROWS]; /* S', high and low part */
+    double top[ROWS], top_l[ROWS];           /* e_m, likewise */
 } sums;
 
 /* The rows that tiles belong to, and the lanes that hold something: along, a tile each and all lanes; across, one tile
@@ -27,13 +27,13 @@ typedef struct {
 } tile_rows;
 
 /* In vectors: gcc makes a string instruction of zeros one by one, which takes 30 cycles before the first. */
-static inline void sums_start(sums *s, int across, size_t cols)
+static inline void sums_start(sums *s, size_t n, int across, size_t cols)
 {
     s->across = across;
     s->cols = cols;
-    for (size_t i = 0; i < LANES; i += VL)
+    for (size_t i = 0; i < n; i += VL)
         vf_store(s->max + i, vf_set(-(T)INFINITY));
-    UNROLL for (size_t i = 0; i < LANES; i += VD) {
+    for (size_t i = 0; i < n; i += VD) {
         vd_put(s->rest + i, vd_set(0));
         vd_put(s->rest_l + i, vd_set(0));
         vd_put(s->top + i, vd_set(0));
@@ -148,7 +148,7 @@ static inline void tile_max(tile t, int across, tile_rows rows, T *m)
 enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 };
 
 ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors, tile x, tile e, const T *top,
-                               lane_totals *t, int mode)
+                               lane_totals *t, size_t ahead, int mode)
 {
     lane_sums a[PAIR];
     const T *p = x.p + c;
@@ -166,23 +166,24 @@ ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors,
     UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
             lanes_step(&a[v], p + v * VL, q + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);
-        lanes_end(&a[v], t, c, mode);
+        lanes_end(&a[v], t + (s->across ? c / LANES : 0), c % LANES, mode);
     }
 }
 
 ALWAYS_INLINE void sum_tiles_as(const sums *s, tile_rows rows, const tile *x, const tile *e, const T *top,
                                 lane_totals *t, int mode)
 {
+    const size_t ahead = s->across ? rows.lanes * sizeof(T) : AHEAD; /* across, what the next rows have there */
     for (size_t i = 0; i < (s->across ? 1 : rows.n); i++) {
         size_t c = 0, row = rows.first + i;
         for (; c + PAIR * VL <= rows.lanes; c += PAIR * VL)
-            sum_vectors(s, row, c, PAIR, x[i], e[i], top, t + i, mode);
+            sum_vectors(s, row, c, PAIR, x[i], e[i], top, t + i, ahead, mode);
         if (c < rows.lanes)
-            sum_vectors(s, row, c, 1, x[i], e[i], top, t + i, mode);
+            sum_vectors(s, row, c, 1, x[i], e[i], top, t + i, ahead, mode);
     }
 }
 
-/* The sums of all lanes, over a tile across or over one tile each of rows along. */
+/* The sums of all lanes, over a tile across, LANES of them after another, or over one tile each of rows along. */
 static __attribute__((noinline)) void sum_tiles(const sums *s, tile_rows rows, const tile *x, const tile *e,
                                                 const T *top, lane_totals *t, int mode)
 {
@@ -196,7 +197,7 @@ static __attribute__((noinline)) void sum_tiles(const sums *s, tile_rows rows, c
 
 /* Of rows: S' or, without LEAVE_TOP, S, and how many elements were left out. */
 typedef struct {
-    ALIGNED double rest[LANES], rest_l[LANES], tops[LANES];
+    ALIGNED double rest[ROWS], rest_l[ROWS], tops[ROWS];
 } totals;
 
 /* The sums of rows from those of lanes, after a tile x of each. */
@@ -204,10 +205,10 @@ static void rows_of_lanes(const sums *s, tile_rows rows, tile x, const lane_tota
 {
     const vd steps = vd_set((double)x.full);
     for (size_t i = 0; s->across && i < rows.lanes; i += VD) {
-        vd2 sum = lanes_sum(lanes, i);
+        vd2 sum = lanes_sum(lanes + i / LANES, i % LANES);
         vd_put(t->rest + i, sum.h);
         vd_put(t->rest_l + i, sum.l);
-        vd_put(t->tops + i, steps - vd_read(lanes->others + i));
+        vd_put(t->tops + i, steps - vd_read(lanes[i / LANES].others + i % LANES));
     }
     for (size_t row = 0; !s->across && row < rows.n; row++) {
         ALIGNED double sum[LANES], sum_l[LANES], others[LANES], exact[LANES] = {0};
@@ -286,7 +287,7 @@ static inline void find_tops(const sums *s, size_t n, const T *m, T *top, int mo
 static inline void sums_add(sums *restrict s, size_t n, const T *restrict m, const T *restrict top,
                             const totals *restrict t, int mode)
 {
-    ALIGNED double high[LANES], low[LANES];
+    ALIGNED double high[ROWS], low[ROWS];
     for (size_t l = 0; l < n; l++) {
         add_to_rest(s, l, t->rest[l], t->rest_l[l]);
         s->max[l] = m[l] > s->max[l] ? m[l] : s->max[l];

@@ -9,17 +9,17 @@
 typedef struct {
     const sl_cross_entropy *a;
     int dense;                               /* q is not 0 beside the target */
-    ALIGNED size_t target[LANES];
-    double kept[LANES];                      /* 1, or 0 where the target is ignored or the row absent */
-    ALIGNED T x_target[LANES];               /* x at the target */
-    ALIGNED double on_target[LANES];         /* A */
-    double sample[LANES];                    /* sample_weight */
-    ALIGNED double weight[LANES], excess[LANES]; /* W, 2 z lse */
-    double beside[LANES];                    /* W less all of q at the target */
-    double scale[LANES], whole[LANES];       /* what the gradient is multiplied by, what its exponentials are */
-    double below_top[LANES];                 /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
+    ALIGNED size_t target[ROWS];
+    double kept[ROWS];                      /* 1, or 0 where the target is ignored or the row absent */
+    ALIGNED T x_target[ROWS];               /* x at the target */
+    ALIGNED double on_target[ROWS];         /* A */
+    double sample[ROWS];                    /* sample_weight */
+    ALIGNED double weight[ROWS], excess[ROWS]; /* W, 2 z lse */
+    double beside[ROWS];                    /* W less all of q at the target */
+    double scale[ROWS], whole[ROWS];       /* what the gradient is multiplied by, what its exponentials are */
+    double below_top[ROWS];                 /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
     double total[GROUP], total_l[GROUP];     /* of the losses, row i to lane i % GROUP, with what was lost */
-    ALIGNED double spread[LANES];            /* q at the target without A */
+    ALIGNED double spread[ROWS];            /* q at the target without A */
     label_work labels;
 } work;
 
@@ -30,8 +30,8 @@ static void read_indices(const sl_shape *s, const sl_array *a, size_t first, siz
         memcpy(index, a->p + first * 8, n * 8);
         return;
     }
-    size_t number[LANES];
-    ptrdiff_t at[LANES];
+    size_t number[ROWS];
+    ptrdiff_t at[ROWS];
     for (size_t i = 0; i < n; i++)
         number[i] = first + i;
     row_offsets(s, a->row, number, n, at);
@@ -93,7 +93,7 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
             b->number[n] = first++;
         }
     while (first < end && n < p->batch) {
-        ALIGNED int64_t index[LANES];
+        ALIGNED int64_t index[ROWS];
         size_t count = min_size(p->batch - n, end - first), ignored = 0;
         read_indices(p->shape, &a->target, first, count, index);
         for (size_t i = 0; i < count; i++)
@@ -126,7 +126,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
 {
     const sl_cross_entropy *a = k->a;
     const sl_shape *s = b->plan->shape;
-    ptrdiff_t at[LANES];
+    ptrdiff_t at[ROWS];
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd_put(k->sample + i, vd_set(1));
         vd_write(k->x_target + i, vd_set(0));
@@ -135,7 +135,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
     }
     if (a->sample_weight.p) {
         row_offsets(s, a->sample_weight.row, b->number, b->n, at);
-        T sample[LANES] = {0};
+        T sample[ROWS] = {0};
         read_values(&a->sample_weight, at, b->n, sample);
         for (size_t i = 0; i < b->lanes; i += VD)
             vd_put(k->sample + i, vd_read(sample + i));

@@ -1,7 +1,7 @@
-/* Rows of any memory layout as tiles: steps of LANES elements that a kernel walks with one loop.
+/* Rows of any memory layout as tiles: steps of elements that a kernel walks with one loop.
 
-   A tile lies along one row (its lanes are neighbouring columns) or across LANES rows (its lanes are rows, a step is
-   a column). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and
+   A tile lies along one row (a step is LANES neighbouring columns) or across a batch of rows (a step is a column, its
+   lanes are rows). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and
    rows whose elements lie far apart, since then their neighbours mostly lie together (class axis first or in the
    middle).
    Which one is chosen depends on the number of columns and on their stride, never on the other rows: a row's result
@@ -17,6 +17,7 @@ enum {
     SHORT = 128, /* up to so many columns rows are transposed rather than summed along */
     STEPS = 128, /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
+    WIDE = TILE / 2, /* of more than LANES rows, so that four such tiles stay in the first level of caches */
     SEGMENT = 16, /* tiles, or more if there would be more than SL_SEGMENTS of them */
 };
 
@@ -33,13 +34,13 @@ typedef struct {
 /* One operand of a batch: where each of its rows starts, and whether tiles can be read and written in place. */
 typedef struct {
     const sl_array *array;
-    ALIGNED ptrdiff_t row[LANES];
+    ALIGNED ptrdiff_t row[ROWS];
     int linear; /* contiguous columns */
     int direct;
 } rows_of;
 
-/* `full` steps of LANES elements, `step` elements apart, then one of `part` < LANES. `ahead` bytes from an element is
-   memory that tiles to come will want: each names another part of it. */
+/* `full` steps, `step` elements apart, of LANES elements or across one a row; then one of `part` < LANES. `ahead` bytes
+   from an element is memory that tiles to come will want: each names another part of it. */
 typedef struct {
     T *p;
     ptrdiff_t step;
@@ -64,6 +65,12 @@ static inline int scattered_columns(const sl_shape *s, const sl_array *a)
     return s->col_dims == 1 && (a->col[0] > FEW * item || a->col[0] < -FEW * item);
 }
 
+/* Whether rows lie side by side in memory, as those of a class axis that is first or in the middle. */
+static inline int adjacent_rows(const sl_shape *s, const sl_array *a)
+{
+    return s->row_dims && a->row[s->row_dims - 1] == sizeof(T);
+}
+
 static inline plan make_plan(const sl_shape *s, const sl_array *x)
 {
     plan p = {.shape = s};
@@ -71,6 +78,10 @@ static inline plan make_plan(const sl_shape *s, const sl_array *x)
     p.chunk = p.across ? STEPS : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;
     p.batch = LANES;
+    /* More of few columns, unless they lie in runs, whose ends more would cross. */
+    if (p.across && !(adjacent_rows(s, x) && s->row_dims > 1))
+        while (p.batch < ROWS && (p.batch + LANES) * s->cols <= WIDE)
+            p.batch += LANES;
     if (!p.across && s->cols * LANES > TILE)
         p.batch = s->cols < TILE ? TILE / s->cols : 1;
     p.segments = 1;
@@ -115,12 +126,6 @@ static inline void row_offsets(const sl_shape *s, const ptrdiff_t *stride, const
     }
 }
 
-/* Whether rows lie side by side in memory, as those of a class axis that is first or in the middle. */
-static inline int adjacent_rows(const sl_shape *s, const sl_array *a)
-{
-    return s->row_dims && a->row[s->row_dims - 1] == sizeof(T);
-}
-
 static inline int are_adjacent(const ptrdiff_t *row, size_t n)
 {
     ptrdiff_t apart = 0;
@@ -139,7 +144,7 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array 
     r->linear = contiguous_columns(s, a);
     row_offsets(s, a->row, number, n, r->row);
     if (p->across)
-        r->direct = n == LANES && adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]);
+        r->direct = n == p->batch && adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]);
     else
         r->direct = r->linear;
     for (int d = 0; d < s->row_dims && r->direct; d++)
@@ -202,7 +207,7 @@ static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, si
     char *at = r->array->p + r->row[row];
     if (p->across)
         return tile_in(p, (T *)(at + (ptrdiff_t)first * r->array->col[0]), r->array->col[0] / (ptrdiff_t)sizeof(T),
-                       columns_of(p, chunk), LANES * sizeof(T));
+                       columns_of(p, chunk), (ptrdiff_t)(p->batch * sizeof(T)));
     return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk), AHEAD);
 }
 
@@ -214,26 +219,26 @@ static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, s
     ptrdiff_t ahead = 0;
     if (r->linear && (!p->across || rows == 1 || r->row[1] - r->row[0] == (ptrdiff_t)(cols * sizeof(T))))
         ahead = r->array->p + r->row[row] + (ptrdiff_t)(chunk * p->chunk * sizeof(T)) - (char *)buffer + AHEAD;
-    return tile_in(p, buffer, LANES, cols, ahead);
+    return tile_in(p, buffer, (ptrdiff_t)(p->across ? p->batch : LANES), cols, ahead);
 }
 
 /* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
 static inline void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer,
                                int out)
 {
-    char *at[LANES];
+    char *at[ROWS];
     for (size_t i = 0; i < rows; i++)
         at[i] = r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
-    if (contiguous_columns(p->shape, r->array) && !out) {
+    if (r->linear && !out) {
         size_t lanes = rows;
         for (; lanes % VL; lanes++) /* for absent rows anything will do */
             at[lanes] = at[rows - 1];
-        rows_to_tile((const T *const *)at, lanes, cols, buffer);
-    } else if (contiguous_columns(p->shape, r->array))
-        tile_to_rows(buffer, (T *const *)at, rows, cols);
+        rows_to_tile((const T *const *)at, lanes, cols, buffer, p->batch);
+    } else if (r->linear)
+        tile_to_rows(buffer, p->batch, (T *const *)at, rows, cols);
     else
         for (size_t i = 0; i < rows; i++)
-            each_run(p, r, i, first, cols, buffer + i, LANES, out);
+            each_run(p, r, i, first, cols, buffer + i, (ptrdiff_t)p->batch, out);
 }
 
 static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)

@@ -103,7 +103,7 @@ static void scale_rows(work *restrict k, const batch *restrict b)
 /* The gradient at the target: times * what the walk leaves there + plus. It lacks A, or where the target is more than
    half of its row, has a value of its own. */
 typedef struct {
-    ALIGNED double times[LANES], plus[LANES];
+    ALIGNED double times[ROWS], plus[ROWS];
 } target_values;
 
 static void find_target_values(const work *restrict k, const batch *restrict b, target_values *restrict t)
@@ -194,7 +194,7 @@ static void sum(work *k, batch *b)
 static void put_rows(work *k, batch *b, const double *loss)
 {
     const sl_cross_entropy *a = k->a;
-    ALIGNED double lse[LANES];
+    ALIGNED double lse[ROWS];
     add_to_total(k, b, loss);
     put_row_values(b, &a->loss, loss);
     if (a->lse.p) {
@@ -207,7 +207,7 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
 {
     work *k = context;
     segment *whole = whole_rows(b, part);
-    ALIGNED double loss[LANES];
+    ALIGNED double loss[ROWS];
     read_rows(k, b);
     switch (part->step) {
     case SL_SUM:
@@ -246,7 +246,7 @@ static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t e
 
 static void cross_entropy_batch(work *k, batch *b)
 {
-    ALIGNED double loss[LANES];
+    ALIGNED double loss[ROWS];
     if (b->plan->segments > 1) {
         long_rows(k, b, k->a->grad.p != NULL, cross_entropy_step);
         return;

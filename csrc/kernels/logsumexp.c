@@ -16,7 +16,7 @@ static void sum(const sl_logsumexp *a, batch *b)
 
 static void put_rows(const sl_logsumexp *a, batch *b)
 {
-    ALIGNED double lse[LANES], sign[LANES];
+    ALIGNED double lse[ROWS], sign[ROWS];
     batch_log(b);
     batch_logsumexp(b, lse);
     put_row_values(b, &a->lse, lse);
@@ -91,7 +91,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
     rows_of x_row = *x, b_row = *weight;
     x_row.direct = b_row.direct = 0;
     sums s = {0};
-    sums_start(&s, 0, p->shape->cols);
+    sums_start(&s, 1, 0, p->shape->cols);
     for (size_t chunk = 0; chunk < p->chunks; chunk++) {
         size_t n = columns_of(p, chunk);
         tile t = tile_read(p, &x_row, row, 1, chunk, x_buffer);
@@ -109,7 +109,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
         s.max[0] = m[0] > s.max[0] ? m[0] : s.max[0];
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
-    ALIGNED double tops[LANES], tops_l[LANES];
+    ALIGNED double tops[VL], tops_l[VL];
     double ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
     exp_of_max(&s.unit, 1, s.max, tops, tops_l);
     double top = isinf(s.max[0]) ? 1 : tops[0] + tops_l[0];
@@ -138,7 +138,7 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
             logsumexp_batch(a, &b);
             continue;
         }
-        double lse[LANES], sign[LANES];
+        double lse[ROWS], sign[ROWS];
         rows_of weight;
         find_rows(&weight, &p, &a->b, b.number, b.n);
         for (size_t row = 0; row < b.n; row++) {

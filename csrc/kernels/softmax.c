@@ -28,7 +28,7 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
 
 static void put_log_softmax(batch *b)
 {
-    ALIGNED T log[LANES] = {0};
+    ALIGNED T log[ROWS] = {0};
     batch_log(b);
     for (size_t i = 0; i < b->lanes; i += VD)
         vd_write(log + i, vd_get(b->log + i) + vd_get(b->log_l + i) + undefined(b, i));
