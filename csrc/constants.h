@@ -53,6 +53,8 @@
 #define ROW_LN2 0x1.62e42fefa39efp-1 /* 0.69314718 */
 /* exp(r), |r| <= ln(2)/2: error 2^-57.94 */
 #define ROW_EXP 0x1.af6e9ed5c05d5p-26, 0x1.28b0efae6fca8p-22, 0x1.71ddee618dfa9p-19, 0x1.a01995c128549p-16, 0x1.a01a01b44afdfp-13, 0x1.6c16c186053dfp-10, 0x1.111111110e9efp-7, 0x1.555555554fe0bp-5, 0x1.555555555555cp-3, 0x1.000000000000cp-1, 0x1.0000000000000p+0, 0x1.0000000000000p+0
+/* the same, shorter: error 2^-40.2 */
+#define WIDE_EXP 0x1.a17dfb5ce24bcp-16, 0x1.a1aa82624efcdp-13, 0x1.6c162bacc7195p-10, 0x1.111080ab44c89p-7, 0x1.55555588bff49p-5, 0x1.555555a2708d7p-3, 0x1.ffffffffe7474p-2, 0x1.ffffffffd3899p-1, 0x1.000000000003dp+0
 #define ROW_LN2_HI 0x1.62e42fefa4000p-1 /* 0.69314718 */
 #define ROW_LN2_LO -0x1.8432a1b0e2634p-43 /* -1.7239445e-13 */
 /* 2(atanh(s) - s)/s^3 in s^2, 0 <= |s| <= 0.2005: error 2^-65.33 */

@@ -107,14 +107,19 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
             x[row] = read_x(b, row, chunk);
             tile_max(x[row], p->across, rows_of_tile(b, row), m);
         }
-        if (sums_meet(&b->sums, n, chunk == 0, m) && mode & STORE)
-            b->stale = chunk;
-        find_tops(&b->sums, n, m, top, mode);
         for (size_t row = 0; row < tiles; row++) {
             e[row] = mode & OUTPUT ? kept_tile(b, row, chunk) : x[row];
             if (visit)
                 visit(context, b, row, chunk, x[row], m);
         }
+        if (p->in_double && mode & LEAVE_TOP) {
+            sum_in_double(&b->sums, n, x[0], e[0], mode);
+            memcpy(b->sums.max, m, n * sizeof(T));
+            break;
+        }
+        if (sums_meet(&b->sums, n, chunk == 0, m) && mode & STORE)
+            b->stale = chunk;
+        find_tops(&b->sums, n, m, top, mode);
         sum_tiles(&b->sums, all, x, e, top, lanes, mode);
         rows_of_lanes(&b->sums, all, x[0], lanes, &t);
         sums_add(&b->sums, n, m, top, &t, mode);
@@ -243,16 +248,18 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
 }
 
 /* The logsumexp of every row. The error of a float32 row's logarithm, up to 2^-28.8 S'/S, is below 1/20 ULP of any
-   result that is not smaller than 3/4 S'/S; maximum and logarithm may cancel to less. */
+   result that is not smaller than 3/4 S'/S; maximum and logarithm may cancel to less. Summed in float64, it is below
+   2^-39.5 S'/S. */
 static inline void batch_logsumexp(batch *b, double *lse)
 {
     const sums *s = &b->sums;
     ALIGNED double again[ROWS], any[VD];
     size_t row[ROWS], n = 0;
+    const vd share = vd_set(b->plan->in_double ? 0x1p-11 : 0.75);
     vd count = vd_set(0);
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd value = logsumexp_of(b, i), rest = vd_get(s->rest + i), sum = rest + vd_get(s->top + i);
-        vd_bits near = (vd_bits)(vd_magnitude(value) * sum < rest * 0.75);
+        vd_bits near = (vd_bits)(vd_magnitude(value) * sum < rest * share);
         vd small = vd_where((vd_bits)(vd_read(s->max + i) < 0) & near, vd_set(1));
         vd_put(lse + i, value);
         vd_put(again + i, small);

@@ -14,6 +14,7 @@
 
 enum {
     FEW = 4,     /* columns so many elements apart are gathered rather than taken with those of other rows */
+    IN_DOUBLE = 6,
     SHORT = 128, /* up to so many columns rows are transposed rather than summed along */
     STEPS = 128, /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
@@ -24,6 +25,7 @@ enum {
 typedef struct {
     const sl_shape *shape;
     int across;
+    int in_double;   /* float32 rows of so few columns that sums in float64 cost less than what they save */
     size_t batch;    /* rows taken together */
     size_t chunk;    /* columns a tile holds */
     size_t chunks;   /* tiles a row, or a batch across, is cut into */
@@ -75,6 +77,7 @@ static inline plan make_plan(const sl_shape *s, const sl_array *x)
 {
     plan p = {.shape = s};
     p.across = s->cols <= SHORT || scattered_columns(s, x);
+    p.in_double = DTYPE == 32 && p.across && s->cols <= IN_DOUBLE;
     p.chunk = p.across ? STEPS : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;
     p.batch = LANES;

@@ -254,6 +254,7 @@ def row_constants():
             define("ROW_LOG2E", rounded(1 / ln2, 53), 53),
             define("ROW_LN2", rounded(ln2, 53), 53),
             polynomial("ROW_EXP", "exp(r), |r| <= ln(2)/2", mp.exp, -half, half, 11, 53, lambda r: mpf(1)),
+            polynomial("WIDE_EXP", "the same, shorter", mp.exp, -half, half, 8, 53, lambda r: mpf(1)),
             define("ROW_LN2_HI", high, 53),
             define("ROW_LN2_LO", rounded(ln2 - high, 53), 53),
             polynomial(
