@@ -32,10 +32,12 @@ enum {
 #if DTYPE == 32
 enum { BIAS = 40, HEADROOM = 40, LEAST = -127 };
 #define NEAR 512.0f
+#define UNIT 0x1p40 /* 2^BIAS */
 static const T part_lacking[] = {PART_LACKING};
 #else
 enum { BIAS = 220, HEADROOM = 300, LEAST = -890 };
 #define NEAR 2048.0
+#define UNIT 0x1p220
 #endif
 enum { LOG2_PARTS = 3, PARTS = 1 << LOG2_PARTS };
 static const T part_scales[] = {PART_SCALES};
@@ -106,7 +108,7 @@ static inline void exp_of_max(const units *u, size_t n, const T *m, double *high
         vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
         vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
         z = vd_choose((vd_bits)(z < least), least, vd_choose((vd_bits)(z > most), most, z));
-        vd_put(high + i, vd_exp(z) * (double)((uint64_t)1 << BIAS));
+        vd_put(high + i, vd_exp(z) * UNIT);
         vd_put(low + i, vd_set(0));
     }
 #else

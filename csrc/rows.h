@@ -112,7 +112,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
             if (visit)
                 visit(context, b, row, chunk, x[row], m);
         }
-        if (p->in_double && mode & LEAVE_TOP) {
+        if (DTYPE == 32 && p->in_double && mode & LEAVE_TOP) {
             sum_in_double(&b->sums, n, x[0], e[0], mode);
             memcpy(b->sums.max, m, n * sizeof(T));
             break;

@@ -183,7 +183,7 @@ ALWAYS_INLINE void sum_tiles_as(const sums *s, tile_rows rows, const tile *x, co
     }
 }
 
-/* The sums of all lanes, over a tile across, LANES of them after another, or over one tile each of rows along. */
+/* The sums of all lanes, over a tile across, LANES of which make one of t, or over one tile each of rows along. */
 static __attribute__((noinline)) void sum_tiles(const sums *s, tile_rows rows, const tile *x, const tile *e,
                                                 const T *top, lane_totals *t, int mode)
 {
@@ -226,7 +226,7 @@ static void rows_of_lanes(const sums *s, tile_rows rows, tile x, const lane_tota
     }
 }
 
-/* e^(x - max), right to 2^-40; 0 where exponentials of a row stored beside it are. */
+/* e^(x - max), right to 2^-40 and never subnormal in float32 times UNIT. */
 ALWAYS_INLINE vd exp_below(vd x, vd max)
 {
     const vd least = vd_set((LEAST - BIAS) * ROW_LN2), round = vd_set(0x1.8p52);
@@ -237,40 +237,38 @@ ALWAYS_INLINE vd exp_below(vd x, vd max)
     return vd_where(~low, VD_POLYNOMIAL(r, WIDE_EXP) * (vd)(((vd_bits)t + 1023) << 52));
 }
 
-/* What is finite, of logits whose infinities are taken for finite, so that they equal each other; NaN stays. */
-ALWAYS_INLINE vf finite_logits(const T *p) { return vf_max(vf_set(-MAX_T), vf_min(vf_set(MAX_T), vf_load(p))); }
-
 /* The sums over a tile across float32 rows of few columns, in float64: there is no unit to choose and no exponential of
-   the maximum to compute. That is 1, in the unit of those that are stored, 2^BIAS. Each column is compared with the
-   largest before it; the smaller of the two is one of the others, and its exponential goes back the same way. */
+   the maximum to compute: it is UNIT. Each column is compared with the largest before it; the smaller of the two is one
+   of the others, and its exponential goes back the same way. So they are added up in one order, stored or not. An
+   infinite maximum is taken for a finite one, which others can equal; NaN stays, as the second operand. */
 static void sum_in_double(sums *restrict s, size_t n, tile x, tile e, int mode)
 {
-    const vd unit = vd_set((double)((uint64_t)1 << BIAS % 64));
+    const vf most = vf_set(MAX_T);
     vm larger[IN_DOUBLE][ROWS / VL];
     ALIGNED T other[IN_DOUBLE][ROWS], top[ROWS];
     for (size_t i = 0; i < n; i += VL) {
-        vf a = finite_logits(x.p + i);
+        vf a = vf_min(most, vf_load(x.p + i));
         for (size_t c = 1; c < x.full; c++) {
-            vf b = finite_logits(x.p + (ptrdiff_t)c * x.step + i);
+            vf b = vf_min(most, vf_load(x.p + (ptrdiff_t)c * x.step + i));
             vm m = larger[c][i / VL] = vf_lt(a, b);
             vf_store(other[c] + i, vf_select(m, a, b));
             a = vf_select(m, b, a);
         }
-        vf_store(top + i, a);
+        vf_store(top + i, vf_max(vf_set(-MAX_T), a));
     }
     for (size_t i = 0; i < n; i += VD) {
         vd max = vd_read(top + i), rest = max - max;
         for (size_t c = 1; c < x.full; c++) {
-            vd exponential = exp_below(vd_read(other[c] + i), max) * unit;
+            vd exponential = exp_below(vd_read(other[c] + i), max) * UNIT;
             rest += exponential;
             if (mode & STORE)
                 vd_write(other[c] + i, exponential);
         }
         vd_put(s->rest + i, rest);
-        vd_put(s->top + i, unit);
+        vd_put(s->top + i, vd_set(UNIT));
     }
     for (size_t i = 0; mode & STORE && i < n; i += VL) {
-        vf a = vf_set((T)((uint64_t)1 << BIAS % 64));
+        vf a = vf_set((T)UNIT);
         for (size_t c = x.full - 1; c > 0; c--) {
             vf b = vf_load(other[c] + i);
             vf_store(e.p + (ptrdiff_t)c * e.step + i, vf_select(larger[c][i / VL], a, b));

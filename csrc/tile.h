@@ -1,8 +1,8 @@
 /* Rows of any memory layout as tiles: steps of elements that a kernel walks with one loop.
 
    A tile lies along one row (a step is LANES neighbouring columns) or across a batch of rows (a step is a column, its
-   lanes are rows). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer, and
-   rows whose elements lie far apart, since then their neighbours mostly lie together (class axis first or in the
+   lanes are rows). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer,
+   and rows whose elements lie far apart, since then their neighbours mostly lie together (class axis first or in the
    middle).
    Which one is chosen depends on the number of columns and on their stride, never on the other rows: a row's result
    is the same bytes whatever rows stand beside it. */

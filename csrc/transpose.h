@@ -1,5 +1,5 @@
-/* Rows with contiguous columns, to and from a tile across them: squares of SQUARE x SQUARE elements, as many side by side
-   as a vector holds, are turned in registers. */
+/* Rows with contiguous columns, to and from a tile across them: squares of SQUARE x SQUARE elements, as many side by
+   side as a vector holds, are turned in registers. */
 #ifndef SL_TRANSPOSE_H
 #define SL_TRANSPOSE_H
 

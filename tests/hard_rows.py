@@ -50,10 +50,13 @@ def _near_zero(shape, rng):
 
 
 def _near_the_others(shape, rng):
-    """A logsumexp about as large as the share of all but the maximum, below which float32 rows are summed again."""
+    """A logsumexp about as large as the share of all but the maximum, or 2^-11 of that.
+
+    Below that, float32 rows of many or of few classes are summed again.
+    """
     parts = reference.rows(rng.normal(size=shape) * np.exp2(rng.uniform(-3, 2, (shape[0], 1))))
     share = parts.rest / (1 + parts.rest)
-    size = share * rng.uniform(0.7, 1.1, (shape[0], 1)) * rng.choice([-1, 1], (shape[0], 1))
+    size = share * rng.uniform(0.7, 1.1, (shape[0], 1)) * rng.choice([-1, 1, -(2**-11), 2**-11], (shape[0], 1))
     return (parts.log_softmax + size).astype(np.float64)
 
 

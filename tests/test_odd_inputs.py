@@ -133,6 +133,25 @@ def test_minus_infinity_that_is_not_the_target(isa, dtype, clean, kind):
         assert_array_equal(simdloss.logsumexp_and_grad(odd)[1][:, column], 0)
 
 
+@two_classes_or_more
+def test_minus_infinity_beside_the_least_numbers(isa, dtype, clean):
+    """As masks have both."""
+    logits, target = clean
+    classes = logits.shape[1]
+    least = np.finfo(dtype).min
+    for column in places(classes):
+        odd = np.full_like(logits, least)
+        odd[:, column] = -inf
+        loss, grad, lse = losses(odd, np.where(target == column, (column + 1) % classes, target))
+        want = np.log(dtype(classes - 1))
+        close = {"rtol": 1e-6, "atol": 0}
+        np.testing.assert_allclose(loss, np.full_like(loss, want), **close)
+        np.testing.assert_allclose(np.delete(simdloss.log_softmax(odd), column, 1), -want, **close)
+        np.testing.assert_allclose(np.delete(simdloss.softmax(odd), column, 1), dtype(1 / (classes - 1)), **close)
+        assert_array_equal(lse, least)
+        assert_array_equal(grad[:, column], 0)
+
+
 @pytest.mark.parametrize("kind", ["indices", "soft"])
 @two_classes_or_more
 def test_target_at_minus_infinity(isa, dtype, clean, kind):
