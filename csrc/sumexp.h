@@ -148,7 +148,7 @@ static inline void tile_max(tile t, int across, tile_rows rows, T *m)
 enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 };
 
 ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors, tile x, tile e, const T *top,
-                               lane_totals *t, size_t ahead, int mode)
+                               lane_totals *t, int mode)
 {
     lane_sums a[PAIR];
     const T *p = x.p + c;
@@ -173,13 +173,12 @@ ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors,
 ALWAYS_INLINE void sum_tiles_as(const sums *s, tile_rows rows, const tile *x, const tile *e, const T *top,
                                 lane_totals *t, int mode)
 {
-    const size_t ahead = s->across ? rows.lanes * sizeof(T) : AHEAD; /* across, what the next rows have there */
     for (size_t i = 0; i < (s->across ? 1 : rows.n); i++) {
         size_t c = 0, row = rows.first + i;
         for (; c + PAIR * VL <= rows.lanes; c += PAIR * VL)
-            sum_vectors(s, row, c, PAIR, x[i], e[i], top, t + i, ahead, mode);
+            sum_vectors(s, row, c, PAIR, x[i], e[i], top, t + i, mode);
         if (c < rows.lanes)
-            sum_vectors(s, row, c, 1, x[i], e[i], top, t + i, ahead, mode);
+            sum_vectors(s, row, c, 1, x[i], e[i], top, t + i, mode);
     }
 }
 
