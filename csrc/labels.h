@@ -1,8 +1,8 @@
 /* What rows need of the labels q beside their target: soft labels, class weights, the share that smoothing spreads.
 
-   q_j is w_j ((1 - smoothing) y_j + smooth), y being soft labels or 0. A row's loss takes sum_j q_j (reference - x_j),
-   the reference being its largest logit so far, so that all terms have one sign, and W = sum_j q_j; its gradient takes
-   q itself. Where smoothing alone is wanted q is one number: then only logits are summed. */
+   q_j is w_j (keep y_j + smooth), y being soft labels or 0, keep 1 - smoothing. A row's loss takes sum_j q_j (reference
+   - x_j), the reference being its largest logit so far, so that terms of positive labels have one sign, and W = sum_j
+   q_j: sums of w y, of w or of 1 in place of q make these up. Its gradient takes q itself. */
 #ifndef SL_LABELS_H
 #define SL_LABELS_H
 
@@ -11,7 +11,7 @@
 typedef struct {
     rows_of soft;
     const T *weight;
-    T keep, smooth; /* 1 - label_smoothing, label_smoothing / cols */
+    double keep, smooth; /* 1 - label_smoothing, label_smoothing / cols */
     labels sums;    /* so far */
     ALIGNED T buffer[TILE];
 } label_work;
@@ -23,60 +23,95 @@ typedef struct {
     int across;
 } label_tile;
 
-static label_tile labels_of(label_work *k, const batch *b, size_t row, size_t chunk)
+/* `again`: what has been read of rows of a single tile is still in the buffer. */
+static label_tile labels_of(label_work *k, const batch *b, size_t row, size_t chunk, int again)
 {
     const plan *p = b->plan;
     label_tile t = {.across = p->across};
-    if (k->soft.array->p)
-        t.soft = tile_read(p, &k->soft, row, b->n, chunk, k->buffer);
+    T *buffer = k->buffer + place_of(b, row);
+    if (again && k->soft.array->p && !k->soft.direct && p->chunks == 1)
+        t.soft = tile_in_buffer(p, buffer, chunk);
+    else if (k->soft.array->p)
+        t.soft = tile_read(p, &k->soft, row, b->n, chunk, buffer);
     if (k->weight)
         t.weight = k->weight + chunk * p->chunk;
     return t;
 }
 
-/* q_j of one vector of a tile: step i, lanes c to c + n. */
-ALWAYS_INLINE vf label(const label_work *k, const label_tile *t, size_t i, size_t c, size_t n, int soft, int weighted)
+/* Where those of one vector of a tile are. */
+typedef struct {
+    const T *soft, *weight;
+} label_place;
+
+ALWAYS_INLINE label_place first_labels(const label_tile *t, size_t c)
 {
-    vf q = vf_set(k->smooth), zero = vf_set(0);
-    if (soft)
-        q = vf_fma(vf_set(k->keep), vf_load_n(t->soft.p + (ptrdiff_t)i * t->soft.step + (ptrdiff_t)c, n, zero), q);
-    if (weighted)
-        q = vf_mul(q, t->across ? vf_set(t->weight[i]) : vf_load_n(t->weight + i * LANES + c, n, zero));
-    return q;
+    return (label_place){t->soft.p ? t->soft.p + c : NULL, t->weight && !t->across ? t->weight + c : t->weight};
 }
 
-/* Sums of q (highest - x) and q in lanes; for float64 with what they lose. With q one number, of highest - x alone,
-   EVEN of which float32 adds up in float32: they are of one sign, and it is rounded a few times only. */
-enum { EVEN = 4 };
+ALWAYS_INLINE void next_labels(const label_tile *t, label_place *l, int soft, int weighted)
+{
+    if (soft)
+        l->soft += t->soft.step;
+    if (weighted)
+        l->weight += t->across ? 1 : LANES;
+}
+
+/* 0 past n lanes */
+ALWAYS_INLINE vf class_weights(const label_tile *t, label_place l, size_t n)
+{
+    return t->across ? vf_set(*l.weight) : vf_load_n(l.weight, n, vf_set(0));
+}
+
+/* Sums of labels times (reference - x) and of labels in lanes. float32 adds up SEVERAL terms in float32, each of which
+   is rounded a few times only, and these sums in float64; float64 adds with what that loses. */
+typedef struct {
+    ALIGNED double gap[ROWS], gap_l[ROWS], mass[ROWS], mass_l[ROWS];
+} label_totals;
+
+enum { SEVERAL = DTYPE == 32 ? 4 : 1 };
 #if DTYPE == 32
 typedef struct {
     vd gap[2], mass[2];
-    vf part; /* of the gap */
 } label_sums;
 
-ALWAYS_INLINE void label_step(label_sums *a, vf q, vf x, vf highest)
+ALWAYS_INLINE void add_halves(vd *sum, vf a)
+{
+    sum[0] += vd_low(a);
+    sum[1] += vd_high(a);
+}
+
+/* Terms q d of `steps` vectors; `even`: all q are 1. Of q no more than pairs are rounded, as W - q may cancel. */
+ALWAYS_INLINE void add_terms(label_sums *a, const vf *q, const vf *d, int steps, int even)
+{
+    vf sum = vf_set(0);
+    UNROLL for (int j = 0; j < steps; j += 2) {
+        vf gap = even ? d[j] : vf_mul(q[j], d[j]), mass = q[j];
+        if (j + 1 < steps) {
+            gap = even ? vf_add(gap, d[j + 1]) : vf_fma(q[j + 1], d[j + 1], gap);
+            mass = vf_add(mass, q[j + 1]);
+        }
+        sum = j ? vf_add(sum, gap) : gap;
+        if (!even)
+            add_halves(a->mass, mass);
+    }
+    add_halves(a->gap, sum);
+}
+
+/* A term in float64, where float32 may have none that is finite. */
+ALWAYS_INLINE void add_wide_term(label_sums *a, vf q, vf x, vf highest)
 {
     a->gap[0] = vd_fma(vd_low(q), vd_low(highest) - vd_low(x), a->gap[0]);
     a->gap[1] = vd_fma(vd_high(q), vd_high(highest) - vd_high(x), a->gap[1]);
-    a->mass[0] += vd_low(q);
-    a->mass[1] += vd_high(q);
+    add_halves(a->mass, q);
 }
 
-ALWAYS_INLINE void even_step(label_sums *a, vf x, vf highest) { a->part = vf_add(a->part, vf_sub(highest, x)); }
-
-ALWAYS_INLINE void even_fold(label_sums *a)
+ALWAYS_INLINE void label_end(const label_sums *a, label_totals *t, size_t c)
 {
-    a->gap[0] += vd_low(a->part);
-    a->gap[1] += vd_high(a->part);
-    a->part = vf_set(0);
-}
-
-ALWAYS_INLINE void label_end(const label_sums *a, double *gap, double *mass, double *mass_l)
-{
-    for (size_t h = 0; h < 2; h++) {
-        vd_put(gap + h * VD, a->gap[h]);
-        vd_put(mass + h * VD, a->mass[h]);
-        vd_put(mass_l + h * VD, vd_set(0));
+    for (size_t h = 0; h < 2; h++, c += VD) {
+        vd_put(t->gap + c, a->gap[h]);
+        vd_put(t->mass + c, a->mass[h]);
+        vd_put(t->gap_l + c, vd_set(0));
+        vd_put(t->mass_l + c, vd_set(0));
     }
 }
 #else
@@ -91,77 +126,130 @@ typedef struct {
     vf gap, gap_l, mass, mass_l;
 } label_sums;
 
-ALWAYS_INLINE void label_step(label_sums *a, vf q, vf x, vf highest)
+ALWAYS_INLINE void add_terms(label_sums *a, const vf *q, const vf *d, int steps, int even)
 {
-    a->gap = v_two_sum(a->gap, vf_mul(q, vf_sub(highest, x)), &a->gap_l);
-    a->mass = v_two_sum(a->mass, q, &a->mass_l);
+    UNROLL for (int j = 0; j < steps; j++) {
+        a->gap = v_two_sum(a->gap, even ? d[j] : vf_mul(q[j], d[j]), &a->gap_l);
+        if (!even)
+            a->mass = v_two_sum(a->mass, q[j], &a->mass_l);
+    }
 }
 
-ALWAYS_INLINE void even_step(label_sums *a, vf x, vf highest)
+ALWAYS_INLINE void add_wide_term(label_sums *a, vf q, vf x, vf highest)
 {
-    a->gap = v_two_sum(a->gap, vf_sub(highest, x), &a->gap_l);
+    vf d = vf_sub(highest, x);
+    add_terms(a, &q, &d, 1, 0);
 }
 
-ALWAYS_INLINE void even_fold(label_sums *a) { (void)a; }
-
-ALWAYS_INLINE void label_end(const label_sums *a, double *gap, double *mass, double *mass_l)
+ALWAYS_INLINE void label_end(const label_sums *a, label_totals *t, size_t c)
 {
     vf lost = vf_keep(vf_eq(a->gap_l, a->gap_l), a->gap_l); /* of an infinite sum it is no number */
-    vf_store(gap, vf_add(a->gap, lost));
-    vf_store(mass, a->mass);
-    vf_store(mass_l, a->mass_l);
+    vf_store(t->gap + c, vf_add(a->gap, lost));
+    vf_store(t->mass + c, a->mass);
+    vf_store(t->gap_l + c, vf_set(0));
+    vf_store(t->mass_l + c, a->mass_l);
 }
 #endif
 
-typedef struct {
-    ALIGNED double gap[ROWS], mass[ROWS], mass_l[ROWS];
-} label_totals;
-
-/* One step: lanes past n have no label. */
-ALWAYS_INLINE void add_label(label_sums *a, const label_work *k, const label_tile *t, const T *x, size_t i, size_t c,
-                             size_t n, vf highest, int soft, int weighted)
+/* `steps` vectors, n lanes of each, from x on. Not `wide`, a label of 0 at an infinite logit leaves NaN. */
+ALWAYS_INLINE const T *add_steps(label_sums *a, const label_tile *t, label_place *l, const T *x, ptrdiff_t step,
+                                 int steps, size_t n, vf highest, int soft, int weighted, int wide)
 {
-    vf v = vf_load_n(x, n, highest), q = label(k, t, i, c, n, soft, weighted), zero = vf_set(0);
-    if (!soft && !weighted) {
-        even_step(a, v, highest);
-        return;
+    vf q[SEVERAL], d[SEVERAL];
+    UNROLL for (int j = 0; j < steps; j++, x += step) {
+        vf v = vf_load_n(x, n, highest);
+        q[j] = vf_set(1);
+        if (soft)
+            q[j] = vf_load_n(l->soft, n, vf_set(0));
+        if (weighted)
+            q[j] = soft ? vf_mul(q[j], class_weights(t, *l, n)) : class_weights(t, *l, n);
+        if (wide)
+            add_wide_term(a, q[j], vf_select(vf_eq(q[j], vf_set(0)), highest, v), highest);
+        d[j] = vf_sub(highest, v);
+        next_labels(t, l, soft, weighted);
     }
-    q = n < VL ? vf_load_n((const T *)&q, n, zero) : q;
-    label_step(a, q, vf_select(vf_eq(q, zero), highest, v), highest); /* 0 at an infinite logit adds 0 */
+    if (!wide)
+        add_terms(a, q, d, steps, !soft && !weighted);
+    return x;
 }
 
-ALWAYS_INLINE void sum_labels_as(const label_work *k, const label_tile *t, tile x, tile_rows rows, label_totals *totals,
-                                 int soft, int weighted)
+ALWAYS_INLINE void sum_lanes(const label_tile *t, const T *reference, tile x, tile_rows rows, label_totals *totals,
+                             int soft, int weighted, int wide)
 {
     for (size_t c = 0; c < rows.lanes; c += VL) {
-        vf highest = of_rows(k->sums.reference, t->across, rows.first, c);
+        vf highest = of_rows(reference, t->across, rows.first, c);
         label_sums a = {0};
+        label_place l = first_labels(t, c);
         const T *p = x.p + c;
         size_t i = 0;
-        for (; !soft && !weighted && i + EVEN <= x.full; i += EVEN) {
-            UNROLL for (int j = 0; j < EVEN; j++, p += x.step)
-                even_step(&a, vf_load(p), highest);
-            even_fold(&a);
-        }
-        for (; i < x.full; i++, p += x.step)
-            add_label(&a, k, t, p, i, c, VL, highest, soft, weighted);
+        for (; !wide && i + SEVERAL <= x.full; i += SEVERAL)
+            p = add_steps(&a, t, &l, p, x.step, SEVERAL, VL, highest, soft, weighted, 0);
+        for (; i < x.full; i++)
+            p = add_steps(&a, t, &l, p, x.step, 1, VL, highest, soft, weighted, wide);
         if (x.part > c)
-            add_label(&a, k, t, p, x.full, c, min_size(VL, x.part - c), highest, soft, weighted);
-        even_fold(&a);
-        label_end(&a, totals->gap + c, totals->mass + c, totals->mass_l + c);
+            add_steps(&a, t, &l, p, x.step, 1, min_size(VL, x.part - c), highest, soft, weighted, wide);
+        label_end(&a, totals, c);
     }
+    if (t->across)
+        return;
+    fold(totals->gap, totals->gap_l);
+    if (soft || weighted)
+        fold(totals->mass, totals->mass_l);
 }
 
-static void sum_labels(const label_work *k, const label_tile *t, tile x, tile_rows rows, label_totals *totals)
+/* The sums of rows, or of the row along, once more where they are not finite: a label of 0 at an infinite logit adds 0,
+   and float64 has numbers that float32 has not. */
+static __attribute__((noinline)) void sum_again(const label_tile *t, const T *reference, tile x, tile_rows rows,
+                                                label_totals *totals, int soft, int weighted)
 {
-    if (t->soft.p && t->weight)
-        sum_labels_as(k, t, x, rows, totals, 1, 1);
-    else if (t->soft.p)
-        sum_labels_as(k, t, x, rows, totals, 1, 0);
-    else if (t->weight)
-        sum_labels_as(k, t, x, rows, totals, 0, 1);
-    else
-        sum_labels_as(k, t, x, rows, totals, 0, 0);
+    label_totals wide;
+    sum_lanes(t, reference, x, rows, &wide, soft, weighted, 1);
+    for (size_t i = 0; i < (t->across ? rows.lanes : 1); i++)
+        if (!isfinite(totals->gap[i] + totals->mass[i])) {
+            totals->gap[i] = wide.gap[i];
+            totals->gap_l[i] = wide.gap_l[i];
+            totals->mass[i] = wide.mass[i];
+            totals->mass_l[i] = wide.mass_l[i];
+        }
+}
+
+static inline int all_finite(const label_totals *t, size_t n)
+{
+    vd_bits odd = {0};
+    int64_t any = 0;
+    for (size_t i = 0; i < n; i += VD) {
+        vd all = vd_get(t->gap + i) + vd_get(t->mass + i);
+        odd |= (vd_bits)(all - all != 0);
+    }
+    UNROLL for (int l = 0; l < VD; l++)
+        any |= odd[l];
+    return !any;
+}
+
+/* Adds `times` the sums over tiles x, one each of rows along or one across. */
+ALWAYS_INLINE void add_labels_as(label_work *k, const batch *b, size_t chunk, const tile *x, double times, int soft,
+                                 int weighted)
+{
+    labels *s = &k->sums;
+    const int across = b->plan->across, even = !soft && !weighted;
+    const double cols = (double)columns_of(b->plan, chunk);
+    for (size_t row = 0; row < batch_tile_rows(b); row++) {
+        const tile_rows rows = rows_of_tile(b, row);
+        const label_tile l = labels_of(k, b, row, chunk, 0);
+        label_totals t;
+        sum_lanes(&l, s->reference, x[row], rows, &t, soft, weighted, 0);
+        if (across ? !all_finite(&t, rows.lanes) : !isfinite(t.gap[0] + t.mass[0]))
+            sum_again(&l, s->reference, x[row], rows, &t, soft, weighted);
+        if (!across) { /* a vector of what is stored one by one would have to wait for it */
+            add_part(s->gap + row, s->gap_l + row, times * t.gap[0], times * t.gap_l[0]);
+            add_part(s->mass + row, s->mass_l + row, times * (even ? cols : t.mass[0]), even ? 0 : times * t.mass_l[0]);
+        }
+        for (size_t i = 0; across && i < rows.lanes; i += VD) {
+            vd mass = even ? vd_set(cols) : vd_get(t.mass + i), mass_l = even ? vd_set(0) : vd_get(t.mass_l + i);
+            add_parts(s->gap + i, s->gap_l + i, times * vd_get(t.gap + i), times * vd_get(t.gap_l + i));
+            add_parts(s->mass + i, s->mass_l + i, times * mass, times * mass_l);
+        }
+    }
 }
 
 static inline void raise_reference(labels *s, size_t i, T reference)
@@ -172,38 +260,40 @@ static inline void raise_reference(labels *s, size_t i, T reference)
     s->reference[i] = reference;
 }
 
-/* Adds a tile's labels to its rows. */
-static void add_labels(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m)
+/* Makes the maxima m of the next tiles references, where they are finite and larger. */
+static void raise_references(labels *s, size_t n, int first, const T *m)
+{
+    for (size_t i = 0; i < n && first; i += VD) {
+        vd_put(s->gap + i, vd_set(0));
+        vd_put(s->gap_l + i, vd_set(0));
+        vd_put(s->mass + i, vd_set(0));
+        vd_put(s->mass_l + i, vd_set(0));
+    }
+    for (size_t i = 0; i < n; i += VL) {
+        vf largest = vf_load(m + i);
+        largest = vf_keep(vf_lt(vf_abs(largest), vf_set((T)INFINITY)), largest);
+        if (first)
+            vf_store(s->reference + i, largest);
+        else if (vm_any(vf_lt(vf_load(s->reference + i), largest)))
+            for (size_t l = 0; l < VL; l++)
+                raise_reference(s, i + l, ((const T *)&largest)[l]);
+    }
+}
+
+/* Adds the labels of the next tiles x, with maxima m, to their rows. */
+static void add_labels(void *context, batch *b, size_t chunk, const tile *x, const T *m)
 {
     label_work *k = context;
-    labels *s = &k->sums;
-    tile_rows rows = rows_of_tile(b, row);
-    label_totals t;
-    label_tile l = labels_of(k, b, row, chunk);
-    for (size_t i = rows.first; i < rows.first + rows.n; i++) {
-        T largest = isfinite(m[i]) ? m[i] : 0;
-        if (chunk == b->begin) {
-            s->gap[i] = s->gap_l[i] = s->mass[i] = s->mass_l[i] = 0;
-            s->reference[i] = largest;
-        }
-        raise_reference(s, i, largest);
-    }
-    sum_labels(k, &l, x, rows, &t);
-    const int even = !l.soft.p && !l.weight;
-    const double times = even ? (double)k->smooth : 1, mass = (double)k->smooth * (double)columns_of(b->plan, chunk);
-    if (!l.across) {
-        ALIGNED double gap_l[LANES] = {0};
-        fold(t.gap, gap_l);
-        if (!even)
-            fold(t.mass, t.mass_l);
-        add_part(s->gap + row, s->gap_l + row, times * t.gap[0], times * gap_l[0]);
-        add_part(s->mass + row, s->mass_l + row, even ? mass : t.mass[0], even ? 0 : t.mass_l[0]);
-        return;
-    }
-    for (size_t i = 0; i < rows.lanes; i += VD) {
-        add_parts(s->gap + i, s->gap_l + i, vd_get(t.gap + i) * times, vd_set(0));
-        add_parts(s->mass + i, s->mass_l + i, even ? vd_set(mass) : vd_get(t.mass + i), vd_get(t.mass_l + i));
-    }
+    const int soft = k->soft.array->p && k->keep != 0;
+    raise_references(&k->sums, b->lanes, chunk == b->begin, m);
+    if (soft && k->weight)
+        add_labels_as(k, b, chunk, x, k->keep, 1, 1);
+    else if (soft)
+        add_labels_as(k, b, chunk, x, k->keep, 1, 0);
+    if (k->smooth != 0 && k->weight)
+        add_labels_as(k, b, chunk, x, k->smooth, 0, 1);
+    else if (k->smooth != 0)
+        add_labels_as(k, b, chunk, x, k->smooth, 0, 0);
 }
 
 /* The sums over whole rows from those of their segments. */
@@ -225,52 +315,81 @@ static void join_labels(labels *s, const batch *b, const sl_part *part)
 /* g = e factor - scale q, and at an element that is more than half of its row, which only the maximum can be, scale
    (W - q) + below_top. A scale of 0 makes g 0 whatever the tile holds. */
 typedef struct {
-    ALIGNED T weight[ROWS], scale[ROWS], below_top[ROWS], half[ROWS];
+    ALIGNED T weight[ROWS], scale[ROWS], below_top[ROWS], half[ROWS]; /* weight: W times scale */
+    ALIGNED T keep[ROWS], smooth[ROWS]; /* times -scale */
 } label_factors;
 
 /* Those factors of one vector of rows. */
 typedef struct {
-    vf f, f_l, weight, scale, below_top, half;
+    vf f, f_l, weight, scale, below_top, half, keep, smooth;
 } label_vectors;
 
-/* `common`: none of these exceptions, and no NaN. */
-ALWAYS_INLINE vf label_gradient(const label_vectors *d, vf v, vf q, int common)
+/* What a row may hold besides common elements. */
+enum { TOPS = 1, ODD = 2 }; /* more than half of itself; NaN, or what a scale of 0 hides */
+
+/* The gradients of exponentials v, of which n are there. */
+ALWAYS_INLINE vf label_gradient(const label_vectors *d, const label_tile *t, label_place l, vf v, size_t n, int soft,
+                                int weighted, int with)
 {
-    vf plain = vf_fnma(q, d->scale, times_factor(v, d->f, d->f_l));
-    if (common)
-        return plain;
-    vf at_top = vf_fma(vf_sub(d->weight, q), d->scale, d->below_top);
-    vf g = vf_select(vf_lt(d->half, v), at_top, plain);
-    return vf_drop(vf_eq(d->scale, vf_set(0)), vf_select(vf_eq(g, g), g, vf_set((T)NAN)));
+    vf y = soft ? vf_load_n(l.soft, n, vf_set(0)) : vf_set(0), w = weighted ? class_weights(t, l, n) : vf_set(1);
+    vf part = soft ? vf_fma(d->keep, y, d->smooth) : d->smooth, minus_q = weighted ? vf_mul(w, part) : part, low;
+    if (weighted)
+        low = vf_fma(w, part, vf_mul(v, d->f_l));
+    else if (soft)
+        low = vf_fma(d->keep, y, vf_fma(v, d->f_l, d->smooth));
+    else
+        low = vf_fma(v, d->f_l, d->smooth);
+    vf g = vf_fma(v, d->f, low);
+    if (with & TOPS)
+        g = vf_select(vf_lt(d->half, v), vf_add(vf_add(d->weight, minus_q), d->below_top), g);
+    if (with & ODD)
+        g = vf_drop(vf_eq(d->scale, vf_set(0)), vf_select(vf_eq(g, g), g, vf_set((T)NAN)));
+    return g;
 }
 
-ALWAYS_INLINE void subtract_lanes(const label_work *k, const label_tile *t, const label_vectors *r, size_t c, tile e,
-                                  int soft, int weighted, int common)
+ALWAYS_INLINE void subtract_lanes(const label_tile *t, const label_vectors *r, size_t c, tile e, int soft, int weighted,
+                                  int with)
 {
+    label_place l = first_labels(t, c);
     T *p = e.p + c;
-    for (size_t i = 0; i < e.full; i++, p += e.step)
-        vf_store(p, label_gradient(r, vf_load(p), label(k, t, i, c, VL, soft, weighted), common));
+    size_t i = 0;
+    for (; i + TOGETHER <= e.full; i += TOGETHER) {
+        vf g[TOGETHER];
+        T *from = p;
+        UNROLL for (int j = 0; j < TOGETHER; j++, from += e.step) {
+            g[j] = label_gradient(r, t, l, vf_load(from), VL, soft, weighted, with);
+            next_labels(t, &l, soft, weighted);
+        }
+        UNROLL for (int j = 0; j < TOGETHER; j++, p += e.step)
+            vf_store(p, g[j]);
+    }
+    for (; i < e.full; i++, p += e.step) {
+        vf_store(p, label_gradient(r, t, l, vf_load(p), VL, soft, weighted, with));
+        next_labels(t, &l, soft, weighted);
+    }
     if (e.part > c) {
         const size_t n = e.part - c;
-        vf q = label(k, t, e.full, c, n, soft, weighted);
-        vf_store_n(p, label_gradient(r, vf_load_n(p, n, vf_set(0)), q, common), n);
+        vf_store_n(p, label_gradient(r, t, l, vf_load_n(p, n, vf_set(0)), n, soft, weighted, with), n);
     }
 }
 
-ALWAYS_INLINE void subtract_labels_as(const label_work *k, const label_tile *t, const row_factors *f,
-                                      const label_factors *d, tile_rows rows, tile e, int soft, int weighted)
+ALWAYS_INLINE void subtract_labels_as(const label_tile *t, const row_factors *f, const label_factors *d, tile_rows rows,
+                                      tile e, int soft, int weighted)
 {
     const int across = t->across;
     for (size_t c = 0; c < rows.lanes; c += VL) {
         label_vectors r = {of_rows(f->high, across, rows.first, c), of_rows(f->low, across, rows.first, c),
                            of_rows(d->weight, across, rows.first, c), of_rows(d->scale, across, rows.first, c),
-                           of_rows(d->below_top, across, rows.first, c), of_rows(d->half, across, rows.first, c)};
+                           of_rows(d->below_top, across, rows.first, c), of_rows(d->half, across, rows.first, c),
+                           of_rows(d->keep, across, rows.first, c), of_rows(d->smooth, across, rows.first, c)};
         /* f is NaN where anything in the row is; 0 times infinity is, too. */
         vf odd = vf_sub(vf_mul(vf_abs(r.scale), vf_set((T)INFINITY)), vf_abs(r.f));
-        if (vm_any(vf_not_ge(odd, r.f)) || vm_any(vf_lt(r.half, vf_set((T)INFINITY))))
-            subtract_lanes(k, t, &r, c, e, soft, weighted, 0);
+        if (vm_any(vf_not_ge(odd, r.f)))
+            subtract_lanes(t, &r, c, e, soft, weighted, TOPS | ODD);
+        else if (vm_any(vf_lt(r.half, vf_set((T)INFINITY))))
+            subtract_lanes(t, &r, c, e, soft, weighted, TOPS);
         else
-            subtract_lanes(k, t, &r, c, e, soft, weighted, 1);
+            subtract_lanes(t, &r, c, e, soft, weighted, 0);
     }
 }
 
@@ -278,16 +397,16 @@ ALWAYS_INLINE void subtract_labels_as(const label_work *k, const label_tile *t, 
 static void subtract_labels(label_work *k, const batch *b, const row_factors *f, const label_factors *d, size_t row,
                             size_t chunk, tile e)
 {
-    const label_tile t = labels_of(k, b, row, chunk);
+    const label_tile t = labels_of(k, b, row, chunk, 1);
     const tile_rows rows = rows_of_tile(b, row);
     if (t.soft.p && t.weight)
-        subtract_labels_as(k, &t, f, d, rows, e, 1, 1);
+        subtract_labels_as(&t, f, d, rows, e, 1, 1);
     else if (t.soft.p)
-        subtract_labels_as(k, &t, f, d, rows, e, 1, 0);
+        subtract_labels_as(&t, f, d, rows, e, 1, 0);
     else if (t.weight)
-        subtract_labels_as(k, &t, f, d, rows, e, 0, 1);
+        subtract_labels_as(&t, f, d, rows, e, 0, 1);
     else
-        subtract_labels_as(k, &t, f, d, rows, e, 0, 0);
+        subtract_labels_as(&t, f, d, rows, e, 0, 0);
 }
 
 #endif

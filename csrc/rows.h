@@ -83,8 +83,8 @@ static void store_exps(batch *b, size_t row, size_t chunk, tile e)
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE in mode, kept. `visit`, optional,
-   sees every tile of logits with its rows' maxima before exponentials may overwrite it. */
-typedef void tile_visitor(void *context, batch *b, size_t row, size_t chunk, tile x, const T *m);
+   sees the tiles of logits with their rows' maxima before exponentials may overwrite them. */
+typedef void tile_visitor(void *context, batch *b, size_t chunk, const tile *x, const T *m);
 
 static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
 {
@@ -107,11 +107,10 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
             x[row] = read_x(b, row, chunk);
             tile_max(x[row], p->across, rows_of_tile(b, row), m);
         }
-        for (size_t row = 0; row < tiles; row++) {
+        if (visit)
+            visit(context, b, chunk, x, m);
+        for (size_t row = 0; row < tiles; row++)
             e[row] = mode & OUTPUT ? kept_tile(b, row, chunk) : x[row];
-            if (visit)
-                visit(context, b, row, chunk, x[row], m);
-        }
         if (DTYPE == 32 && p->in_double && mode & LEAVE_TOP) {
             sum_in_double(&b->sums, n, x[0], e[0], mode);
             memcpy(b->sums.max, m, n * sizeof(T));

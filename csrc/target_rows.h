@@ -131,7 +131,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
         vd_put(k->sample + i, vd_set(1));
         vd_write(k->x_target + i, vd_set(0));
         vd_put(k->on_target + i, vd_set(0));
-        vd_put(k->spread + i, vd_set(0));
+        vd_put(k->spread + i, vd_set(k->labels.smooth));
     }
     if (a->sample_weight.p) {
         row_offsets(s, a->sample_weight.row, b->number, b->n, at);
@@ -144,13 +144,14 @@ static void read_rows(work *restrict k, const batch *restrict b)
         return;
     const double share = 1 - a->label_smoothing;
     if (a->weight)
-        for (size_t i = 0; i < b->n; i++)
-            k->on_target[i] = k->kept[i] != 0 ? share * class_weight(k, k->target[i]) : 0;
+        for (size_t i = 0; i < b->n; i++) {
+            double weight = class_weight(k, k->target[i]);
+            k->on_target[i] = k->kept[i] != 0 ? share * weight : 0;
+            k->spread[i] *= weight;
+        }
     else
         for (size_t i = 0; i < b->lanes; i += VD)
             vd_put(k->on_target + i, vd_get(k->kept + i) * share);
-    for (size_t i = 0; i < b->n && k->dense; i++)
-        k->spread[i] = (double)k->labels.smooth * class_weight(k, k->target[i]);
     for (size_t i = 0; i < b->n; i++)
         at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
     read_values(&a->logits, at, b->n, k->x_target);
