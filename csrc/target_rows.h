@@ -8,18 +8,21 @@
 
 typedef struct {
     const sl_cross_entropy *a;
-    int dense;                               /* q is not 0 beside the target */
+    int dense;                                 /* q is not 0 beside the target */
+    ALIGNED int64_t index[LANES];              /* class indices of rows from `read` to `read_end` */
+    size_t read, read_end;
+    uint64_t ignored;                          /* of them, a bit each */
     ALIGNED size_t target[ROWS];
-    double kept[ROWS];                      /* 1, or 0 where the target is ignored or the row absent */
-    ALIGNED T x_target[ROWS];               /* x at the target */
-    ALIGNED double on_target[ROWS];         /* A */
-    double sample[ROWS];                    /* sample_weight */
+    double kept[ROWS];                         /* 1, or 0 where the target is ignored or the row absent */
+    ALIGNED T x_target[ROWS];                  /* x at the target */
+    ALIGNED double on_target[ROWS];            /* A */
+    double sample[ROWS];                       /* sample_weight */
     ALIGNED double weight[ROWS], excess[ROWS]; /* W, 2 z lse */
-    double beside[ROWS];                    /* W less all of q at the target */
-    double scale[ROWS], whole[ROWS];       /* what the gradient is multiplied by, what its exponentials are */
-    double below_top[ROWS];                 /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
-    double total[GROUP], total_l[GROUP];     /* of the losses, row i to lane i % GROUP, with what was lost */
-    ALIGNED double spread[ROWS];            /* q at the target without A */
+    double beside[ROWS];                       /* W less all of q at the target */
+    double scale[ROWS], whole[ROWS];           /* what the gradient is multiplied by, what its exponentials are */
+    double below_top[ROWS];                    /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
+    double total[GROUP], total_l[GROUP];       /* of the losses, row i to lane i % GROUP, with what was lost */
+    ALIGNED double spread[ROWS];               /* q at the target without A */
     label_work labels;
 } work;
 
@@ -27,7 +30,10 @@ typedef struct {
 static void read_indices(const sl_shape *s, const sl_array *a, size_t first, size_t n, int64_t *index)
 {
     if (s->row_dims == 1 && a->storage == SL_INT64 && a->row[0] == 8) {
-        memcpy(index, a->p + first * 8, n * 8);
+        if (n == LANES) /* moved in vectors where the compiler knows how many there are */
+            memcpy(index, a->p + first * 8, LANES * 8);
+        else
+            memcpy(index, a->p + first * 8, n * 8);
         return;
     }
     size_t number[ROWS];
@@ -59,25 +65,64 @@ static inline double class_weight(const work *k, size_t class)
     return k->a->weight ? (double)((const T *)k->a->weight)[class] : 1;
 }
 
-/* Zeros to the outputs of an ignored row. */
-static void clear_row(const work *k, const plan *p, size_t row)
+/* Whether the elements of rows follow each other in memory without a gap. */
+static inline int without_gaps(const sl_shape *s, const sl_array *a)
+{
+    return s->row_dims == 1 && contiguous_columns(s, a) && a->row[0] == (ptrdiff_t)(s->cols * sizeof(T));
+}
+
+/* Zeros to the outputs of n rows from `first`. */
+static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
 {
     static const T zeros[1];
     const sl_array *grad = &k->a->grad, *loss = &k->a->loss;
+    const sl_shape *s = p->shape;
+    const size_t step = without_gaps(s, grad) ? n : 1;
     ptrdiff_t at;
-    if (loss->p) {
-        row_offsets(p->shape, loss->row, &row, 1, &at);
+    for (size_t row = first; row < first + n && loss->p; row++) {
+        row_offsets(s, loss->row, &row, 1, &at);
         scatter(loss->p + at, 0, zeros, 1, 1, loss->storage);
     }
-    if (!grad->p)
+    for (size_t row = first; row < first + n && grad->p; row += step) {
+        row_offsets(s, grad->row, &row, 1, &at);
+        if (contiguous_columns(s, grad))
+            for (size_t c = 0; c < step * s->cols; c += VL)
+                vf_store_n((T *)(grad->p + at) + c, vf_set(0), step * s->cols - c);
+        else
+            scatter(grad->p + at, grad->col[0], zeros, 0, s->cols, grad->storage);
+    }
+}
+
+/* Clears the ignored ones of n rows from `first`, a bit of `ignored` each. Where rows are so short that they are written
+   faster than told apart, the others get zeros too before they get their gradients, which may not stand where their
+   logits do. */
+static void clear_ignored(const work *k, const plan *p, size_t first, size_t n, uint64_t ignored)
+{
+    const sl_array *grad = &k->a->grad;
+    if (!grad->p || (p->shape->cols <= LANES && without_gaps(p->shape, grad) && grad->p != k->a->logits.p)) {
+        clear_rows(k, p, first, n);
         return;
-    row_offsets(p->shape, grad->row, &row, 1, &at);
-    if (contiguous_columns(p->shape, grad))
-        for (size_t c = 0; c < p->shape->cols; c += VL)
-            vf_store_n((T *)(grad->p + at) + c, vf_set(0), p->shape->cols - c);
-    else
-        for (size_t c = 0; c < p->shape->cols; c++)
-            scatter(grad->p + at + (ptrdiff_t)c * grad->col[0], 0, zeros, 1, 1, grad->storage);
+    }
+    while (ignored) {
+        const size_t skip = (size_t)__builtin_ctzll(ignored), run = (size_t)__builtin_ctzll(~(ignored >> skip));
+        clear_rows(k, p, first + skip, run);
+        ignored &= ~((((uint64_t)1 << run) - 1) << skip);
+    }
+}
+
+/* Reads the class indices of the next rows, a bit of `ignored` for each. */
+static void read_window(work *k, const plan *p, size_t first, size_t end)
+{
+    const size_t n = min_size(LANES, end - first);
+    int some = 0;
+    read_indices(p->shape, &k->a->target, first, n, k->index);
+    for (size_t i = 0; i < n; i++)
+        some |= k->index[i] == k->a->ignore_index;
+    k->ignored = 0;
+    for (size_t i = 0; i < n && some; i++)
+        k->ignored |= (uint64_t)(k->index[i] == k->a->ignore_index) << i;
+    k->read = first;
+    k->read_end = first + n;
 }
 
 /* The batch's rows and their targets, from row `first` on; returns the row after them. A row that is ignored is not
@@ -93,26 +138,37 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
             b->number[n] = first++;
         }
     while (first < end && n < p->batch) {
-        ALIGNED int64_t index[ROWS];
-        size_t count = min_size(p->batch - n, end - first), ignored = 0;
-        read_indices(p->shape, &a->target, first, count, index);
-        for (size_t i = 0; i < count; i++)
-            ignored += index[i] == a->ignore_index;
-        for (size_t i = 0; i < count && !ignored; i++) {
-            b->number[n + i] = first + i;
-            k->kept[n + i] = 1;
-            k->target[n + i] = (size_t)index[i];
+        if (first >= k->read_end)
+            read_window(k, p, first, end);
+        const int64_t *restrict index = k->index + (first - k->read);
+        const uint64_t ignored = k->ignored >> (first - k->read);
+        const size_t start = n;
+        size_t count = k->read_end - first;
+        if (!ignored) {
+            count = min_size(count, p->batch - n);
+            for (size_t i = 0; i < count; i++) {
+                b->number[start + i] = first + i;
+                k->kept[start + i] = 1;
+                k->target[start + i] = (size_t)index[i];
+            }
+            n += count;
+        } else {
+            const uint64_t rows = ~(uint64_t)0 >> (64 - count);
+            uint64_t taken = all ? rows : rows & ~ignored;
+            for (; taken; taken &= taken - 1, n++) {
+                const size_t i = (size_t)__builtin_ctzll(taken);
+                if (n == p->batch) {
+                    count = i;
+                    break;
+                }
+                const int kept = !(ignored >> i & 1);
+                b->number[n] = first + i;
+                k->kept[n] = kept;
+                k->target[n] = kept ? (size_t)index[i] : 0;
+            }
+            if (!all)
+                clear_ignored(k, p, first, count, ignored & ~(uint64_t)0 >> (64 - count));
         }
-        for (size_t i = 0, at = n; i < count && ignored; i++) {
-            int kept = index[i] != a->ignore_index;
-            b->number[at] = first + i;
-            k->kept[at] = kept;
-            k->target[at] = kept ? (size_t)index[i] : 0;
-            if (!(kept | all))
-                clear_row(k, p, first + i);
-            at += (size_t)(kept | all);
-        }
-        n += all ? count : count - ignored;
         first += count;
     }
     for (size_t i = n; i % VL; i++)

@@ -264,6 +264,7 @@ static void cross_entropy_batch(work *k, batch *b)
 static void start(work *k, const sl_cross_entropy *a)
 {
     k->a = a;
+    k->read_end = 0;
     k->labels.weight = a->weight;
     k->labels.keep = 1 - a->label_smoothing;
     k->labels.smooth = a->shape->cols ? a->label_smoothing / (double)a->shape->cols : 0;
