@@ -173,7 +173,7 @@ ALWAYS_INLINE const T *add_steps(label_sums *a, const label_tile *t, label_place
     return x;
 }
 
-ALWAYS_INLINE void sum_lanes(const label_tile *t, const T *reference, tile x, tile_rows rows, label_totals *totals,
+ALWAYS_INLINE void sum_lanes(const label_tile *t, const T *reference, tile x, tile_rows rows, label_totals *found,
                              int soft, int weighted, int wide)
 {
     for (size_t c = 0; c < rows.lanes; c += VL) {
@@ -188,28 +188,28 @@ ALWAYS_INLINE void sum_lanes(const label_tile *t, const T *reference, tile x, ti
             p = add_steps(&a, t, &l, p, x.step, 1, VL, highest, soft, weighted, wide);
         if (x.part > c)
             add_steps(&a, t, &l, p, x.step, 1, min_size(VL, x.part - c), highest, soft, weighted, wide);
-        label_end(&a, totals, c);
+        label_end(&a, found, c);
     }
     if (t->across)
         return;
-    fold(totals->gap, totals->gap_l);
+    fold(found->gap, found->gap_l);
     if (soft || weighted)
-        fold(totals->mass, totals->mass_l);
+        fold(found->mass, found->mass_l);
 }
 
 /* The sums of rows, or of the row along, once more where they are not finite: a label of 0 at an infinite logit adds 0,
    and float64 has numbers that float32 has not. */
 static __attribute__((noinline)) void sum_again(const label_tile *t, const T *reference, tile x, tile_rows rows,
-                                                label_totals *totals, int soft, int weighted)
+                                                label_totals *found, int soft, int weighted)
 {
     label_totals wide;
     sum_lanes(t, reference, x, rows, &wide, soft, weighted, 1);
     for (size_t i = 0; i < (t->across ? rows.lanes : 1); i++)
-        if (!isfinite(totals->gap[i] + totals->mass[i])) {
-            totals->gap[i] = wide.gap[i];
-            totals->gap_l[i] = wide.gap_l[i];
-            totals->mass[i] = wide.mass[i];
-            totals->mass_l[i] = wide.mass_l[i];
+        if (!isfinite(found->gap[i] + found->mass[i])) {
+            found->gap[i] = wide.gap[i];
+            found->gap_l[i] = wide.gap_l[i];
+            found->mass[i] = wide.mass[i];
+            found->mass_l[i] = wide.mass_l[i];
         }
 }
 
