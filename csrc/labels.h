@@ -12,7 +12,7 @@ typedef struct {
     rows_of soft;
     const T *weight;
     double keep, smooth; /* 1 - label_smoothing, label_smoothing / cols */
-    labels sums;    /* so far */
+    labels sums;         /* so far */
     ALIGNED T buffer[TILE];
 } label_work;
 
@@ -30,7 +30,7 @@ static label_tile labels_of(label_work *k, const batch *b, size_t row, size_t ch
     label_tile t = {.across = p->across};
     T *buffer = k->buffer + place_of(b, row);
     if (again && k->soft.array->p && !k->soft.direct && p->chunks == 1)
-        t.soft = tile_in_buffer(p, buffer, chunk);
+        t.soft = tile_in_buffer(p, &k->soft, row, b->n, chunk, buffer);
     else if (k->soft.array->p)
         t.soft = tile_read(p, &k->soft, row, b->n, chunk, buffer);
     if (k->weight)
