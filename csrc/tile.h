@@ -13,19 +13,19 @@
 #include "transpose.h"
 
 enum {
-    FEW = 4,     /* columns so many elements apart are gathered rather than taken with those of other rows */
-    IN_DOUBLE = 6,
-    SHORT = 128, /* up to so many columns rows are transposed rather than summed along */
-    STEPS = 128, /* of a full tile: 16 KiB */
+    FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
+    IN_DOUBLE = 6,   /* up to so many columns float32 rows are summed in float64 */
+    SHORT = 128,     /* up to so many columns rows are transposed rather than summed along */
+    STEPS = 128,     /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
     WIDE = TILE / 2, /* of more than LANES rows, so that four such tiles stay in the first level of caches */
-    SEGMENT = 16, /* tiles, or more if there would be more than SL_SEGMENTS of them */
+    SEGMENT = 16,    /* tiles, or more if there would be more than SL_SEGMENTS of them */
 };
 
 typedef struct {
     const sl_shape *shape;
     int across;
-    int in_double;   /* float32 rows of so few columns that sums in float64 cost less than what they save */
+    int in_double;   /* there, neither units nor what additions lose take any time */
     size_t batch;    /* rows taken together */
     size_t chunk;    /* columns a tile holds */
     size_t chunks;   /* tiles a row, or a batch across, is cut into */

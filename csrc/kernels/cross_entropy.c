@@ -14,6 +14,7 @@
    cross_entropy_and_grad.soft f32 <= 3.00 (2.074, 10 classes), f64 <= 4.00 (2.188, 8191 classes)
    cross_entropy.mixed        f32 <= 3.00 (1.562, 4 classes), f64 <= 4.00 (2.428, 5 classes)
    cross_entropy_and_grad.mixed f32 <= 3.00 (2.067, 24 classes), f64 <= 4.00 (3.338, 255 classes) */
+#include "label_gradients.h"
 #include "target_rows.h"
 
 /* The losses of what is not at the target, and of the squared logsumexp. */
