@@ -9,7 +9,7 @@ static inline vf_part part_load(const T *p, size_t n)
         return _mm_loadu_ps(p);
     if (n == 1)
         return _mm_load_ss(p);
-    vf_part two = _mm_castpd_ps(_mm_load_sd((const double *)p));
+    vf_part two = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)p)); /* which may be anywhere, unlike a double */
     return n == 2 ? two : _mm_movelh_ps(two, _mm_load_ss(p + 2));
 }
 
