@@ -210,18 +210,19 @@ static void rows_of_lanes(const sums *s, tile_rows rows, tile x, const lane_tota
         vd_put(t->tops + i, steps - vd_read(lanes[i / LANES].others + i % LANES));
     }
     for (size_t row = 0; !s->across && row < rows.n; row++) {
-        ALIGNED double sum[LANES], sum_l[LANES], others[LANES], exact[LANES] = {0};
+        ALIGNED double sum[LANES], sum_l[LANES];
+        int others = 0; /* an integer: its additions can go in vectors */
         for (size_t i = 0; i < LANES; i += VD) {
             vd2 part = lanes_sum(lanes + row, i);
             vd_put(sum + i, part.h);
             vd_put(sum_l + i, part.l);
-            vd_put(others + i, vd_read(lanes[row].others + i));
         }
+        for (size_t i = 0; i < LANES; i++)
+            others += (int)lanes[row].others[i];
         fold(sum, sum_l);
-        fold(others, exact);
         t->rest[row] = sum[0];
         t->rest_l[row] = sum_l[0];
-        t->tops[row] = (double)(x.full * LANES + (x.part + VL - 1) / VL * VL) - others[0];
+        t->tops[row] = (double)((int)(x.full * LANES + (x.part + VL - 1) / VL * VL) - others);
     }
 }
 
