@@ -59,7 +59,7 @@ enum { LANES = 128 / sizeof(T) };
    A multiple of LANES. */
 enum { ROWS = 64 };
 
-/* For arrays of LANES: no vector of theirs crosses a cache line. */
+/* For arrays of lanes and rows: no vector of theirs crosses a cache line. */
 #define ALIGNED _Alignas(64)
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
