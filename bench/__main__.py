@@ -115,7 +115,7 @@ def _positive(text):
 
 
 def _writable(path):
-    # Now, not after two minutes of measuring.
+    # Now, not after a minute of measuring.
     try:
         open(path, "a").close()
     except OSError as error:

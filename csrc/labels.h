@@ -235,7 +235,7 @@ ALWAYS_INLINE void add_labels_as(label_work *k, const batch *b, size_t chunk, co
     const double cols = (double)columns_of(b->plan, chunk);
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
         const tile_rows rows = rows_of_tile(b, row);
-        const label_tile l = labels_of(k, b, row, chunk, 0);
+        const label_tile l = labels_of(k, b, row, chunk, !soft && k->keep != 0); /* soft labels come first */
         label_totals t;
         sum_lanes(&l, s->reference, x[row], rows, &t, soft, weighted, 0);
         if (across ? !all_finite(&t, rows.lanes) : !isfinite(t.gap[0] + t.mass[0]))
