@@ -19,9 +19,8 @@
 /* What lanes_step does besides adding exponentials up. */
 enum {
     STORE = 1,     /* store them */
-    LEAVE_TOP = 2, /* leave out those of the maximum, and count these */
-    LIGHT = 4,     /* with LEAVE_TOP: sum them as rounded, where 3 ULP are allowed, as always without; log_softmax */
-    OUTPUT = STORE | LIGHT, /* either: what is in e will be written to memory */
+    LEAVE_TOP = 2, /* leave out that of the largest element, if the second is smaller; without it, 3 ULP will do */
+    OUTPUT = 4,    /* what is in e will be written to memory, also without STORE */
 };
 
 /* BIAS leaves room below for everything that is not 0 after division by the sum, subnormals included, when an
@@ -107,8 +106,9 @@ static inline void exp_of_max(const units *u, size_t n, const T *m, double *high
     for (size_t i = 0; i < n; i += VD) {
         vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
         vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
-        z = vd_choose((vd_bits)(z < least), least, vd_choose((vd_bits)(z > most), most, z));
-        vd_put(high + i, vd_exp(z) * UNIT);
+        vd_bits counts = (vd_bits)(z >= least);
+        z = vd_choose(counts, vd_choose((vd_bits)(z > most), most, z), least);
+        vd_put(high + i, vd_where(counts, vd_exp(z) * UNIT));
         vd_put(low + i, vd_set(0));
     }
 #else
@@ -124,73 +124,56 @@ static inline void exp_of_max(const units *u, size_t n, const T *m, double *high
 
 typedef struct {
     vf shift, round, floor;
-    vf top;       /* what is left out; without LEAVE_TOP, the maximum */
-    vf sum, lost; /* what additions to the sum lose and, unless LIGHT, the rounding of exponentials */
+    vf most;      /* elements up to it are summed; NaN too */
+    vf sum, lost; /* what additions to the sum lose and, with LEAVE_TOP, the rounding of exponentials */
     vf start;     /* of the sum */
-    vf others;    /* than the maximum: their number */
 } lane_sums;
 
 /* `at`: the first of the lanes, or the row whose lanes these all are */
-ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *top, int across, size_t at, int mode)
+ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int across, size_t at)
 {
     a->shift = across ? vf_load(u->shift + at) : vf_set(u->shift[at]);
     a->round = across ? vf_load(u->round + at) : vf_set(u->round[at]);
     a->floor = across ? vf_load(u->floor + at) : vf_set(u->floor[at]);
-    a->top = across ? vf_load(top + at) : vf_set(top[at]);
-    a->sum = a->lost = a->others = vf_set(0);
-    if (mode & LEAVE_TOP)
-        return;
-    exp_parts e = exp_in_unit(a->top, a->shift, a->round, a->floor);
-    a->sum = a->start = vf_add(e.scale, e.scale);
+    a->most = across ? vf_load(most + at) : vf_set(most[at]);
+    a->lost = vf_set(0);
+    vf t = vf_fma(vf_max(a->floor, vf_sub(a->most, a->shift)), vf_set(PARTS * LOG2E), a->round);
+    vf scale = vf_add_bits(vf_set(1), t, SIGNIFICAND_BITS - LOG2_PARTS); /* interpolated: not below 2^(n/PARTS) */
+    a->sum = a->start = vf_add(scale, scale);
 }
 
-/* Adds b >= 0 to sum >= 0 and returns what that loses: exact, as the larger comes first (Dekker 1971). Without
-   LEAVE_TOP the sum is always the larger, as it started above the exponential of the maximum. With it that would hide
-   terms that are small beside the maximum's. */
-ALWAYS_INLINE vf add_to(vf *sum, vf b, int mode)
-{
-    const int ordered = !(mode & LEAVE_TOP);
-    vf larger = ordered ? *sum : vf_max(*sum, b), smaller = ordered ? b : vf_min(*sum, b), s = vf_add(*sum, b);
-    *sum = s;
-    return vf_sub(smaller, vf_sub(s, larger));
-}
-
+/* A sum starts above the largest exponential it will meet, so what an addition loses is known exactly (Dekker 1971), and
+   with the rounding of the exponential it is one term: scale q + (scale - added), where the difference is exact. Beside
+   the exponential of a much larger element all terms would be lost: hence the second largest one. */
 ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, ptrdiff_t ahead, ptrdiff_t e_ahead, int mode)
 {
     fetch_to_read(x, ahead);
-    if (mode & OUTPUT)
+    if (mode & (STORE | OUTPUT))
         fetch_to_write(e, e_ahead);
     vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
     exp_parts part = exp_in_unit(v, a->shift, a->round, a->floor);
+    const int apart = mode & STORE && mode & LEAVE_TOP; /* also the exponential that is left out is stored */
+    vm summed = vf_not_gt(v, a->most);
+    if (mode & LEAVE_TOP && !apart)
+        part.scale = vf_keep(summed, part.scale);
     vf whole = vf_fma(part.scale, part.q, part.scale);
-    vf rounding = vf_fma(part.scale, part.q, vf_sub(part.scale, whole));
     if (mode & STORE)
         vf_store_n(e, whole, n);
-    if (mode & LEAVE_TOP) {
-        vm other = vf_ne(v, a->top);
-        a->others = vf_add_where(other, a->others, vf_set(1));
-        whole = vf_keep(other, whole);
-        rounding = vf_keep(other, rounding);
-    }
-    a->lost = vf_add(a->lost, add_to(&a->sum, whole, mode));
-    if (mode & LEAVE_TOP && !(mode & LIGHT))
-        a->lost = vf_add(a->lost, rounding);
+    vf sum = apart ? vf_add_where(summed, a->sum, whole) : vf_add(a->sum, whole), added = vf_sub(sum, a->sum);
+    vf lost = mode & LEAVE_TOP ? vf_fma(part.scale, part.q, vf_sub(part.scale, added)) : vf_sub(whole, added);
+    a->sum = sum;
+    a->lost = apart ? vf_add_where(summed, a->lost, lost) : vf_add(a->lost, lost);
 }
 
 typedef struct {
-    ALIGNED T sum[LANES], lost[LANES], others[LANES];
+    ALIGNED T sum[LANES], lost[LANES];
 } lane_totals;
 
-ALWAYS_INLINE void lanes_end(lane_sums *a, lane_totals *t, size_t c, int mode)
+/* The start, a number of few bits, is a multiple of the last bit of any sum of a tile: subtracting it is exact. */
+ALWAYS_INLINE void lanes_end(const lane_sums *a, lane_totals *t, size_t c)
 {
-    if (!(mode & LEAVE_TOP)) {
-        vf rest = vf_sub(a->sum, a->start);
-        a->lost = vf_add(a->lost, vf_sub(vf_sub(a->sum, rest), a->start));
-        a->sum = rest;
-    }
-    vf_store(t->sum + c, a->sum);
+    vf_store(t->sum + c, vf_sub(a->sum, a->start));
     vf_store(t->lost + c, a->lost);
-    vf_store(t->others + c, a->others);
 }
 
 /* The sums of VD lanes from i, high and low part. float32 has nothing to lose. */

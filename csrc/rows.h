@@ -76,10 +76,9 @@ static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 /* The exponentials of a tile from its logits, in the rows' present units. */
 static void store_exps(batch *b, size_t row, size_t chunk, tile e)
 {
-    static const T no_top[ROWS];
     lane_totals unused[ROWS / LANES];
     tile x = read_x(b, row, chunk);
-    sum_tiles(&b->sums, rows_of_tile(b, row), &x, &e, no_top, unused, STORE);
+    sum_tiles(&b->sums, rows_of_tile(b, row), &x, &e, b->sums.max, unused, STORE);
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE in mode, kept. `visit`, optional,
@@ -93,7 +92,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     const tile_rows all = {0, n, p->across ? b->lanes : LANES};
     tile x[LANES], e[LANES];
     lane_totals lanes[LANES];
-    ALIGNED T m[ROWS], top[ROWS];
+    ALIGNED T m[ROWS], second[ROWS];
     totals t;
     for (size_t i = 0; i < n; i += VL) /* as {0} it is a string instruction, of 30 cycles */
         vf_store(m + i, vf_set(0));
@@ -105,12 +104,16 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     for (size_t chunk = b->begin; chunk < b->end; chunk++) {
         for (size_t row = 0; row < tiles; row++) {
             x[row] = read_x(b, row, chunk);
-            tile_max(x[row], p->across, rows_of_tile(b, row), m);
+            e[row] = kept_tile(b, row, chunk);
+            if (mode & LEAVE_TOP && !p->in_double)
+                tile_max_two(x[row], p->across, rows_of_tile(b, row), m, second);
+            else
+                tile_max(x[row], p->across, rows_of_tile(b, row), m);
         }
         if (visit)
             visit(context, b, chunk, x, m);
-        for (size_t row = 0; row < tiles; row++)
-            e[row] = mode & OUTPUT ? kept_tile(b, row, chunk) : x[row];
+        /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
+        const int store = mode & STORE || any_infinite(n, m) ? STORE : 0;
         if (DTYPE == 32 && p->in_double && mode & LEAVE_TOP) {
             sum_in_double(&b->sums, n, x[0], e[0], mode);
             memcpy(b->sums.max, m, n * sizeof(T));
@@ -118,10 +121,14 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         }
         if (sums_meet(&b->sums, n, chunk == 0, m) && mode & STORE)
             b->stale = chunk;
-        find_tops(&b->sums, n, m, top, mode);
-        sum_tiles(&b->sums, all, x, e, top, lanes, mode);
-        rows_of_lanes(&b->sums, all, x[0], lanes, &t);
-        sums_add(&b->sums, n, m, top, &t, mode);
+        sum_tiles(&b->sums, all, x, e, mode & LEAVE_TOP ? second : m, lanes, mode | store);
+        rows_of_lanes(&b->sums, all, lanes, &t);
+        for (size_t l = 0; l < n; l++)
+            add_to_rest(&b->sums, l, t.rest[l], t.rest_l[l]);
+        if (mode & LEAVE_TOP)
+            add_tops(&b->sums, n, m, second);
+        for (size_t l = 0; l < n; l++)
+            b->sums.max[l] = m[l] > b->sums.max[l] ? m[l] : b->sums.max[l];
     }
 }
 

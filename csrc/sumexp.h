@@ -116,38 +116,76 @@ static inline void tile_scale(tile t, int across, tile_rows rows, const T *facto
     }
 }
 
-/* The maximum of each row in a tile; a NaN is not larger than anything. */
-static inline void tile_max(tile t, int across, tile_rows rows, T *m)
+/* The largest and, with `two`, second largest elements met, in lanes. A NaN is not larger than anything. */
+typedef struct {
+    vf first, second;
+} largest;
+
+ALWAYS_INLINE void meet(largest *a, vf x, int two)
 {
-    vf least = vf_set(-(T)INFINITY), all = least;
-    for (size_t c = 0; c < rows.lanes; c += VL) {
-        const T *p = t.p + c;
-        vf a = least, b = least, d = least, e = least;
-        size_t i = 0;
-        for (; i + 4 <= t.full; i += 4, p += 4 * t.step) {
-            a = vf_max(vf_load(p), a);
-            b = vf_max(vf_load(p + t.step), b);
-            d = vf_max(vf_load(p + 2 * t.step), d);
-            e = vf_max(vf_load(p + 3 * t.step), e);
-        }
-        for (; i < t.full; i++, p += t.step)
-            a = vf_max(vf_load(p), a);
-        if (t.part > c)
-            a = vf_max(vf_load_n(p, t.part - c, least), a);
-        a = vf_max(vf_max(a, b), vf_max(d, e));
-        if (across)
-            vf_store(m + c, a);
-        else
-            all = vf_max(a, all);
+    if (two)
+        a->second = vf_max(vf_min(a->first, x), a->second);
+    a->first = vf_max(x, a->first);
+}
+
+ALWAYS_INLINE void meet_others(largest *a, largest b, int two)
+{
+    if (two)
+        a->second = vf_max(vf_min(a->first, b.first), vf_max(a->second, b.second));
+    a->first = vf_max(a->first, b.first);
+}
+
+/* Of n vectors; several at a time, so that none waits for the one before. */
+ALWAYS_INLINE largest largest_of(const T *p, ptrdiff_t step, size_t n, int two)
+{
+    const vf least = vf_set(-(T)INFINITY);
+    largest a[4] = {{least, least}, {least, least}, {least, least}, {least, least}};
+    for (; n >= 4; n -= 4, p += 4 * step)
+        UNROLL for (int j = 0; j < 4; j++)
+            meet(&a[j], vf_load(p + j * step), two);
+    for (; n; n--, p += step)
+        meet(&a[0], vf_load(p), two);
+    meet_others(&a[0], a[1], two);
+    meet_others(&a[2], a[3], two);
+    meet_others(&a[0], a[2], two);
+    return a[0];
+}
+
+/* The maximum of each row in a tile and, with `two`, the second largest element, at most MAX_T: the maximum itself where
+   it stands twice, -infinity where it stands alone. */
+ALWAYS_INLINE void tile_largest(tile t, int across, tile_rows rows, T *m, T *second, int two)
+{
+    const vf most = vf_set(MAX_T);
+    for (size_t c = 0; across && c < rows.lanes; c += VL) {
+        largest a = largest_of(t.p + c, t.step, t.full, two);
+        vf_store(m + c, a.first);
+        if (two)
+            vf_store(second + c, vf_min(most, a.second));
     }
-    if (!across)
-        m[rows.first] = vf_largest(all);
+    if (across)
+        return;
+    const size_t n = t.full * LANES + t.part, rest = n % VL;
+    largest a = largest_of(t.p, VL, n / VL, two);
+    if (rest)
+        meet(&a, vf_load_n(t.p + n - rest, rest, vf_set(-(T)INFINITY)), two);
+    m[rows.first] = vf_largest(a.first);
+    if (two) {
+        vm top = vf_eq(a.first, vf_set(m[rows.first]));
+        vf others = vm_count(top) > 1 ? a.first : vf_select(top, a.second, a.first);
+        second[rows.first] = vf_largest(vf_min(most, others));
+    }
+}
+
+static inline void tile_max(tile t, int across, tile_rows rows, T *m) { tile_largest(t, across, rows, m, NULL, 0); }
+static void tile_max_two(tile t, int across, tile_rows rows, T *m, T *second)
+{
+    tile_largest(t, across, rows, m, second, 1);
 }
 
 /* Vectors of one tile that are summed side by side, so that neither waits for itself. Without OUTPUT, e is any tile. */
 enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 };
 
-ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors, tile x, tile e, const T *top,
+ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors, tile x, tile e, const T *most,
                                lane_totals *t, int mode)
 {
     lane_sums a[PAIR];
@@ -155,7 +193,7 @@ ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors,
     T *q = e.p + c;
     size_t i = 0;
     UNROLL for (int v = 0; v < vectors; v++)
-        lanes_start(&a[v], &s->unit, top, s->across, s->across ? c + v * VL : row, mode);
+        lanes_start(&a[v], &s->unit, most, s->across, s->across ? c + v * VL : row);
     for (; i + STRIDE <= x.full; i += STRIDE)
         UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q += e.step)
             UNROLL for (int v = 0; v < vectors; v++)
@@ -166,63 +204,58 @@ ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors,
     UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
             lanes_step(&a[v], p + v * VL, q + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);
-        lanes_end(&a[v], t + (s->across ? c / LANES : 0), c % LANES, mode);
+        lanes_end(&a[v], t + (s->across ? c / LANES : 0), c % LANES);
     }
 }
 
-ALWAYS_INLINE void sum_tiles_as(const sums *s, tile_rows rows, const tile *x, const tile *e, const T *top,
+ALWAYS_INLINE void sum_tiles_as(const sums *s, tile_rows rows, const tile *x, const tile *e, const T *most,
                                 lane_totals *t, int mode)
 {
     for (size_t i = 0; i < (s->across ? 1 : rows.n); i++) {
         size_t c = 0, row = rows.first + i;
         for (; c + PAIR * VL <= rows.lanes; c += PAIR * VL)
-            sum_vectors(s, row, c, PAIR, x[i], e[i], top, t + i, mode);
+            sum_vectors(s, row, c, PAIR, x[i], e[i], most, t + i, mode);
         if (c < rows.lanes)
-            sum_vectors(s, row, c, 1, x[i], e[i], top, t + i, mode);
+            sum_vectors(s, row, c, 1, x[i], e[i], most, t + i, mode);
     }
 }
 
-/* The sums of all lanes, over a tile across, LANES of which make one of t, or over one tile each of rows along. */
+/* The sums of all lanes, over a tile across, LANES of which make one of t, or over one tile each of rows along. `most`
+   is the largest element of each row in a tile or, with LEAVE_TOP, the second largest. */
 static __attribute__((noinline)) void sum_tiles(const sums *s, tile_rows rows, const tile *x, const tile *e,
-                                                const T *top, lane_totals *t, int mode)
+                                                const T *most, lane_totals *t, int mode)
 {
     switch (mode) {
-    case STORE: sum_tiles_as(s, rows, x, e, top, t, STORE); break;
-    case LEAVE_TOP | LIGHT: sum_tiles_as(s, rows, x, e, top, t, LEAVE_TOP | LIGHT); break;
-    case LEAVE_TOP: sum_tiles_as(s, rows, x, e, top, t, LEAVE_TOP); break;
-    default: sum_tiles_as(s, rows, x, e, top, t, STORE | LEAVE_TOP);
+    case STORE: sum_tiles_as(s, rows, x, e, most, t, STORE); break;
+    case LEAVE_TOP | OUTPUT: sum_tiles_as(s, rows, x, e, most, t, LEAVE_TOP | OUTPUT); break;
+    case LEAVE_TOP: sum_tiles_as(s, rows, x, e, most, t, LEAVE_TOP); break;
+    default: sum_tiles_as(s, rows, x, e, most, t, STORE | LEAVE_TOP);
     }
 }
 
-/* Of rows: S' or, without LEAVE_TOP, S, and how many elements were left out. */
+/* Of rows. */
 typedef struct {
-    ALIGNED double rest[ROWS], rest_l[ROWS], tops[ROWS];
+    ALIGNED double rest[ROWS], rest_l[ROWS];
 } totals;
 
-/* The sums of rows from those of lanes, after a tile x of each. */
-static void rows_of_lanes(const sums *s, tile_rows rows, tile x, const lane_totals *lanes, totals *t)
+/* The sums of rows from those of lanes. */
+static void rows_of_lanes(const sums *s, tile_rows rows, const lane_totals *lanes, totals *t)
 {
-    const vd steps = vd_set((double)x.full);
     for (size_t i = 0; s->across && i < rows.lanes; i += VD) {
         vd2 sum = lanes_sum(lanes + i / LANES, i % LANES);
         vd_put(t->rest + i, sum.h);
         vd_put(t->rest_l + i, sum.l);
-        vd_put(t->tops + i, steps - vd_read(lanes[i / LANES].others + i % LANES));
     }
     for (size_t row = 0; !s->across && row < rows.n; row++) {
         ALIGNED double sum[LANES], sum_l[LANES];
-        int others = 0; /* an integer: its additions can go in vectors */
         for (size_t i = 0; i < LANES; i += VD) {
             vd2 part = lanes_sum(lanes + row, i);
             vd_put(sum + i, part.h);
             vd_put(sum_l + i, part.l);
         }
-        for (size_t i = 0; i < LANES; i++)
-            others += (int)lanes[row].others[i];
         fold(sum, sum_l);
         t->rest[row] = sum[0];
         t->rest_l[row] = sum_l[0];
-        t->tops[row] = (double)((int)(x.full * LANES + (x.part + VL - 1) / VL * VL) - others);
     }
 }
 
@@ -326,36 +359,27 @@ static inline int sums_meet(sums *s, size_t n, int first, const T *m)
     return outside;
 }
 
-/* With LEAVE_TOP, what is left out of the sums over tiles with maxima m: new maxima. NaN, which equals nothing, where
-   there are none. */
-static inline void find_tops(const sums *s, size_t n, const T *m, T *top, int mode)
-{
-    for (size_t l = 0; l < n; l++)
-        top[l] = !(mode & LEAVE_TOP) || m[l] > s->max[l] || m[l] == (T)INFINITY ? m[l] : (T)NAN;
-}
-
-/* Adds the sums over tiles. With LEAVE_TOP the old maximum joins the others where there is a new one, and so do all but
-   one of its own. */
-static inline void sums_add(sums *restrict s, size_t n, const T *restrict m, const T *restrict top,
-                            const totals *restrict t, int mode)
+/* Adds the tops of tiles with maxima m, which their sums left out unless the second largest was as large: then one is
+   taken away. Of two tops the smaller joins the others. */
+static inline void add_tops(sums *restrict s, size_t n, const T *restrict m, const T *restrict second)
 {
     ALIGNED double high[ROWS], low[ROWS];
-    for (size_t l = 0; l < n; l++) {
-        add_to_rest(s, l, t->rest[l], t->rest_l[l]);
-        s->max[l] = m[l] > s->max[l] ? m[l] : s->max[l];
-    }
-    if (!(mode & LEAVE_TOP))
-        return;
     exp_of_max(&s->unit, n, m, high, low);
     for (size_t l = 0; l < n; l++) {
-        int fresh = top[l] == top[l];
-        double others = fresh ? t->tops[l] - 1 : 0;
-        double product = others * high[l], lost = others > 1 ? fma(others, high[l], -product) : 0;
-        add_to_rest(s, l, product, others * low[l] + lost);
-        add_to_rest(s, l, fresh ? s->top[l] : 0, fresh ? s->top_l[l] : 0);
+        int fresh = m[l] > s->max[l], twice = m[l] == second[l];
+        add_to_rest(s, l, twice ? -high[l] : 0, twice ? -low[l] : 0);
+        add_to_rest(s, l, fresh ? s->top[l] : high[l], fresh ? s->top_l[l] : low[l]);
         s->top[l] = fresh ? high[l] : s->top[l];
         s->top_l[l] = fresh ? low[l] : s->top_l[l];
     }
+}
+
+static inline int any_infinite(size_t n, const T *restrict m)
+{
+    int any = 0;
+    for (size_t l = 0; l < n; l++)
+        any |= m[l] == (T)INFINITY;
+    return any;
 }
 
 /* Whether exponentials in the unit of one are in that of the other. */

@@ -37,7 +37,7 @@ static void put_log_softmax(batch *b)
             log_tile(b, row, chunk, b->sums.max, log);
 }
 
-static void sum(const sl_softmax *a, batch *b) { batch_sum(b, a->log ? LEAVE_TOP | LIGHT : STORE, NULL, NULL); }
+static void sum(const sl_softmax *a, batch *b) { batch_sum(b, a->log ? LEAVE_TOP | OUTPUT : STORE, NULL, NULL); }
 
 static void put(const sl_softmax *a, batch *b)
 {

@@ -39,7 +39,7 @@ typedef vf vm;
 #define vf_minus_abs(a) OP(or)(vf_set((T)-0.0), a)
 #define vf_lt(a, b) OP(cmp)(a, b, _CMP_LT_OQ)
 #define vf_eq(a, b) OP(cmp)(a, b, _CMP_EQ_OQ)
-#define vf_ne(a, b) OP(cmp)(a, b, _CMP_NEQ_UQ)
+#define vf_not_gt(a, b) OP(cmp)(a, b, _CMP_NGT_UQ)
 #define vf_not_ge(a, b) OP(cmp)(a, b, _CMP_NGE_UQ)
 #define vf_select(m, a, b) OP(blendv)(b, a, m)
 #define vf_keep(m, a) OP(and)(m, a)    /* a where m, else 0 */
@@ -47,6 +47,7 @@ typedef vf vm;
 #define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
 #define vm_and OP(and)
 #define vm_any(m) (OP(movemask)(m) != 0)
+#define vm_count(m) __builtin_popcount((unsigned)OP(movemask)(m))
 
 
 /* a with the bits of t, shifted left by n, added to its own */

@@ -39,14 +39,15 @@ typedef __mmask8 vm;
 #define vf_minus_abs(a) OP(or)(vf_set((T)-0.0), a)
 #define vf_lt(a, b) OPM(cmp)(a, b, _CMP_LT_OQ)
 #define vf_eq(a, b) OPM(cmp)(a, b, _CMP_EQ_OQ)
-#define vf_ne(a, b) OPM(cmp)(a, b, _CMP_NEQ_UQ)
+#define vf_not_gt(a, b) OPM(cmp)(a, b, _CMP_NGT_UQ)
 #define vf_not_ge(a, b) OPM(cmp)(a, b, _CMP_NGE_UQ)
 #define vf_select(m, a, b) OP(mask_blend)(m, b, a)
-#define vf_keep(m, a) OP(maskz_mov)(m, a)            /* a where m, else 0 */
+#define vf_keep(m, a) VF_FROM_BITS(OPI(maskz_mov)(m, VF_BITS(a))) /* a where m, else 0; free after vf_add_bits */
 #define vf_drop(m, a) OP(maskz_mov)((vm) ~(m), a) /* 0 where m, else a */
 #define vf_add_where(m, a, b) OP(mask_add)(a, m, a, b) /* a + b where m, else a */
 #define vm_and(a, b) ((vm)((a) & (b)))
 #define vm_any(m) ((m) != 0)
+#define vm_count __builtin_popcount
 
 
 /* a with the bits of t, shifted left by n, added to its own */

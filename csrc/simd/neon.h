@@ -38,7 +38,7 @@ typedef uint64x2_t vm;
 #define vf_minus_abs(a) OP(vneg)(OP(vabs)(a))
 #define vf_lt OP(vclt)
 #define vf_eq OP(vceq)
-#define vf_ne(a, b) ((vm)vmvnq_u8((uint8x16_t)vf_eq(a, b)))
+#define vf_not_gt(a, b) ((vm)vmvnq_u8((uint8x16_t)OP(vcgt)(a, b)))
 #define vf_not_ge(a, b) ((vm)vmvnq_u8((uint8x16_t)OP(vcge)(a, b)))
 #define vf_select OP(vbsl)
 #define vf_keep(m, a) VF_FROM_BITS(OPU(vand)(m, VF_BITS(a))) /* a where m, else 0 */
@@ -55,6 +55,9 @@ static inline int vm_any(vm m)
     uint64x2_t half = (uint64x2_t)m;
     return (vgetq_lane_u64(half, 0) | vgetq_lane_u64(half, 1)) != 0;
 }
+
+/* how many lanes */
+static inline int vm_count(vm m) { return vaddvq_u8((uint8x16_t)m >> 7) / (int)sizeof(T); }
 
 
 /* a with the bits of t, shifted left by n, added to its own */

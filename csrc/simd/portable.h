@@ -35,7 +35,7 @@ static inline void vf_store(T *p, vf a) { memcpy(p, &a, sizeof a); }
 #define vf_fnma(a, b, c) ((c) - (a) * (b))
 #define vf_lt(a, b) ((vm)((a) < (b)))
 #define vf_eq(a, b) ((vm)((a) == (b)))
-#define vf_ne(a, b) ((vm)((a) != (b)))
+#define vf_not_gt(a, b) (~(vm)((a) > (b)))
 #define vf_not_ge(a, b) (~(vm)((a) >= (b)))
 #define vf_keep(m, a) ((vf)((m) & (vm)(a)))  /* a where m, else 0 */
 #define vf_drop(m, a) ((vf)(~(m) & (vm)(a))) /* 0 where m, else a */
@@ -53,6 +53,15 @@ static inline int vm_any(vm m)
     uint64_t half[2];
     memcpy(half, &m, sizeof half);
     return (half[0] | half[1]) != 0;
+}
+
+/* how many lanes */
+static inline int vm_count(vm m)
+{
+    int n = 0;
+    for (int i = 0; i < VL; i++)
+        n -= (int)m[i];
+    return n;
 }
 
 
