@@ -179,7 +179,7 @@ static void batch_factors(const batch *restrict b, const double *restrict weight
             low = low - (rounded - high);
             high = rounded;
         } else
-            low = high - __builtin_convertvector(vd_round(high), vd_wide);
+            low = high - vd_widen(vd_round(high));
         vd_write(f->high + i, high);
         vd_write(f->low + i, vd_where((vd_bits)(high == high), low));
     }

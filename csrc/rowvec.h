@@ -8,14 +8,13 @@
 #include "rowmath.h"
 
 #if DTYPE == 64
-typedef vf vd;
+typedef vf vd, vd_narrow;
 enum { VD = VL };
+#define vd_widen(a) (a)
 #define vd_set vf_set
 #define vd_fma vf_fma
 #endif
 typedef int64_t vd_bits __attribute__((vector_size(sizeof(vd))));
-typedef double vd_wide __attribute__((vector_size(sizeof(vd))));
-typedef T vd_narrow __attribute__((vector_size(VD * sizeof(T))));
 
 ALWAYS_INLINE vd vd_get(const double *p)
 {
@@ -31,7 +30,7 @@ ALWAYS_INLINE vd vd_read(const T *p)
 {
     vd_narrow a;
     memcpy(&a, p, sizeof a);
-    return (vd)__builtin_convertvector(a, vd_wide);
+    return vd_widen(a);
 }
 
 ALWAYS_INLINE vd_narrow vd_round(vd a) { return __builtin_convertvector(a, vd_narrow); }

@@ -65,7 +65,7 @@ static void finish_rows(work *restrict k, batch *restrict b, double *restrict lo
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd x = vd_get(k->sample + i) * vd_get(loss + i) + undefined(b, i);
         /* what is no number of T is no loss: the sum agrees with its terms */
-        x = vd_choose((vd_bits)(vd_magnitude(x) < least), __builtin_convertvector(vd_round(x), vd_wide), x);
+        x = vd_choose((vd_bits)(vd_magnitude(x) < least), vd_widen(vd_round(x)), x);
         vd_put(loss + i, vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_number_or_nan(x)));
     }
 }

@@ -152,13 +152,15 @@ static inline void vf_transpose_parts(vf *v)
 }
 
 #if DTYPE == 32
-/* float labels are summed in double: each half of a vf is a vd */
+/* doubles of floats; each half of a vf is a vd */
 typedef __m256d vd;
+typedef __m128 vd_narrow;
 enum { VD = 4 };
 #define vd_set _mm256_set1_pd
 #define vd_fma _mm256_fmadd_pd
-#define vd_low(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
-#define vd_high(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))
+#define vd_widen _mm256_cvtps_pd
+#define vd_low(a) vd_widen(_mm256_castps256_ps128(a))
+#define vd_high(a) vd_widen(_mm256_extractf128_ps(a, 1))
 
 #endif
 

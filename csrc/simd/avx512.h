@@ -149,13 +149,15 @@ static inline void vf_transpose_parts(vf *v)
 }
 
 #if DTYPE == 32
-/* float labels are summed in double: each half of a vf is a vd */
+/* doubles of floats; each half of a vf is a vd */
 typedef __m512d vd;
+typedef __m256 vd_narrow;
 enum { VD = 8 };
 #define vd_set _mm512_set1_pd
 #define vd_fma _mm512_fmadd_pd
-#define vd_low(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))
-#define vd_high(a) _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))
+#define vd_widen _mm512_cvtps_pd
+#define vd_low(a) vd_widen(_mm512_castps512_ps256(a))
+#define vd_high(a) vd_widen(_mm512_extractf32x8_ps(a, 1))
 
 #endif
 

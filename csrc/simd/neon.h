@@ -145,12 +145,14 @@ static inline void vf_transpose(vf *v)
 #define vf_transpose_parts(v) ((void)(v))
 
 #if DTYPE == 32
-/* float labels are summed in double: each half of a vf is a vd */
+/* doubles of floats; each half of a vf is a vd */
 typedef float64x2_t vd;
+typedef float32x2_t vd_narrow;
 enum { VD = 2 };
 #define vd_set vdupq_n_f64
 #define vd_fma(a, b, c) vfmaq_f64(c, a, b)
-#define vd_low(a) vcvt_f64_f32(vget_low_f32(a))
+#define vd_widen vcvt_f64_f32
+#define vd_low(a) vd_widen(vget_low_f32(a))
 #define vd_high vcvt_high_f64_f32
 #endif
 

@@ -133,13 +133,15 @@ static inline void vf_transpose(vf *v)
 #define vf_transpose_parts(v) ((void)(v))
 
 #if DTYPE == 32
-/* float labels are summed in double: each half of a vf is a vd */
+/* doubles of floats; each half of a vf is a vd */
 typedef double vd __attribute__((vector_size(16)));
+typedef float vd_narrow __attribute__((vector_size(8)));
 enum { VD = 2 };
 
 static inline vd vd_set(double a) { return a - (vd){0}; }
 
 #define vd_fma(a, b, c) ((a) * (b) + (c))
+#define vd_widen(a) __builtin_convertvector(a, vd)
 #define vd_low(a) ((vd){(double)(a)[0], (double)(a)[1]})
 #define vd_high(a) ((vd){(double)(a)[2], (double)(a)[3]})
 #endif
