@@ -98,17 +98,25 @@ ALWAYS_INLINE exp_parts exp_in_unit(vf x, vf shift, vf round, vf floor)
     return (exp_parts){vf_add_bits(vf_lookup(part_scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS), q};
 }
 
+/* e^z, right to 2^-40; 0 where float32 times UNIT would be subnormal. */
+ALWAYS_INLINE vd vd_exp_wide(vd z)
+{
+    const vd least = vd_set((LEAST - BIAS) * ROW_LN2), round = vd_set(0x1.8p52);
+    vd_bits low = (vd_bits)(z < least);
+    z = vd_choose(low, least, z);
+    vd t = vd_fma(z, vd_set(ROW_LOG2E), round), r = vd_fma(round - t, vd_set(ROW_LN2), z);
+    return vd_where(~low, VD_POLYNOMIAL(r, WIDE_EXP) * (vd)(((vd_bits)t + 1023) << 52));
+}
+
 /* e^m in its unit as high and low part, of n rows. Of float32 in float64. */
 static inline void exp_of_max(const units *u, size_t n, const T *m, double *high, double *low)
 {
 #if DTYPE == 32
-    const vd least = vd_set((LEAST - BIAS) * ROW_LN2), most = vd_set(HEADROOM);
+    const vd most = vd_set(HEADROOM);
     for (size_t i = 0; i < n; i += VD) {
         vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
         vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
-        vd_bits counts = (vd_bits)(z >= least);
-        z = vd_choose(counts, vd_choose((vd_bits)(z > most), most, z), least);
-        vd_put(high + i, vd_where(counts, vd_exp(z) * UNIT));
+        vd_put(high + i, vd_exp_wide(vd_choose((vd_bits)(z > most), most, z)) * UNIT);
         vd_put(low + i, vd_set(0));
     }
 #else

@@ -92,43 +92,42 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     const tile_rows all = {0, n, p->across ? b->lanes : LANES};
     tile x[LANES], e[LANES];
     lane_totals lanes[LANES];
-    ALIGNED T m[ROWS], second[ROWS];
-    totals t;
-    for (size_t i = 0; i < n; i += VL) /* as {0} it is a string instruction, of 30 cycles */
-        vf_store(m + i, vf_set(0));
+    ALIGNED T second[ROWS];
+    sums part; /* of tiles, in units of b->sums */
     sums_start(&b->sums, n, p->across, p->shape->cols);
+    for (size_t i = 0; i < n; i += VL) { /* as {0} it is a string instruction, of 30 cycles */
+        vf_store(part.max + i, vf_set(0));
+        vf_store(second + i, vf_set(0));
+    }
     if (b->begin) { /* the unit that the first segment starts with, too */
-        tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), m);
-        sums_meet(&b->sums, n, 1, m);
+        tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), part.max);
+        sums_meet(&b->sums, n, 1, part.max);
     }
     for (size_t chunk = b->begin; chunk < b->end; chunk++) {
         for (size_t row = 0; row < tiles; row++) {
             x[row] = read_x(b, row, chunk);
             e[row] = kept_tile(b, row, chunk);
             if (mode & LEAVE_TOP && !p->in_double)
-                tile_max_two(x[row], p->across, rows_of_tile(b, row), m, second);
+                tile_max_two(x[row], p->across, rows_of_tile(b, row), part.max, second);
             else
-                tile_max(x[row], p->across, rows_of_tile(b, row), m);
+                tile_max(x[row], p->across, rows_of_tile(b, row), part.max);
         }
         if (visit)
-            visit(context, b, chunk, x, m);
-        /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
-        const int store = mode & STORE || any_infinite(n, m) ? STORE : 0;
+            visit(context, b, chunk, x, part.max);
         if (DTYPE == 32 && p->in_double && mode & LEAVE_TOP) {
             sum_in_double(&b->sums, n, x[0], e[0], mode);
-            memcpy(b->sums.max, m, n * sizeof(T));
+            memcpy(b->sums.max, part.max, n * sizeof(T));
             break;
         }
-        if (sums_meet(&b->sums, n, chunk == 0, m) && mode & STORE)
+        if (sums_meet(&b->sums, n, chunk == 0, part.max) && mode & STORE)
             b->stale = chunk;
-        sum_tiles(&b->sums, all, x, e, mode & LEAVE_TOP ? second : m, lanes, mode | store);
-        rows_of_lanes(&b->sums, all, lanes, &t);
-        for (size_t l = 0; l < n; l++)
-            add_to_rest(&b->sums, l, t.rest[l], t.rest_l[l]);
+        /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
+        const int store = mode & STORE || any_infinite(n, part.max) ? STORE : 0;
+        sum_tiles(&b->sums, all, x, e, mode & LEAVE_TOP ? second : part.max, lanes, mode | store);
+        rows_of_lanes(&part, p->across, all, lanes);
         if (mode & LEAVE_TOP)
-            add_tops(&b->sums, n, m, second);
-        for (size_t l = 0; l < n; l++)
-            b->sums.max[l] = m[l] > b->sums.max[l] ? m[l] : b->sums.max[l];
+            find_tops(&part, &b->sums.unit, n, second);
+        sums_add(&b->sums, n, &part, mode);
     }
 }
 

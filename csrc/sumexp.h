@@ -233,20 +233,15 @@ static __attribute__((noinline)) void sum_tiles(const sums *s, tile_rows rows, c
     }
 }
 
-/* Of rows. */
-typedef struct {
-    ALIGNED double rest[ROWS], rest_l[ROWS];
-} totals;
-
 /* The sums of rows from those of lanes. */
-static void rows_of_lanes(const sums *s, tile_rows rows, const lane_totals *lanes, totals *t)
+static void rows_of_lanes(sums *s, int across, tile_rows rows, const lane_totals *lanes)
 {
-    for (size_t i = 0; s->across && i < rows.lanes; i += VD) {
+    for (size_t i = 0; across && i < rows.lanes; i += VD) {
         vd2 sum = lanes_sum(lanes + i / LANES, i % LANES);
-        vd_put(t->rest + i, sum.h);
-        vd_put(t->rest_l + i, sum.l);
+        vd_put(s->rest + i, sum.h);
+        vd_put(s->rest_l + i, sum.l);
     }
-    for (size_t row = 0; !s->across && row < rows.n; row++) {
+    for (size_t row = 0; !across && row < rows.n; row++) {
         ALIGNED double sum[LANES], sum_l[LANES];
         for (size_t i = 0; i < LANES; i += VD) {
             vd2 part = lanes_sum(lanes + row, i);
@@ -254,20 +249,9 @@ static void rows_of_lanes(const sums *s, tile_rows rows, const lane_totals *lane
             vd_put(sum_l + i, part.l);
         }
         fold(sum, sum_l);
-        t->rest[row] = sum[0];
-        t->rest_l[row] = sum_l[0];
+        s->rest[row] = sum[0];
+        s->rest_l[row] = sum_l[0];
     }
-}
-
-/* e^(x - max), right to 2^-40 and never subnormal in float32 times UNIT. */
-ALWAYS_INLINE vd exp_below(vd x, vd max)
-{
-    const vd least = vd_set((LEAST - BIAS) * ROW_LN2), round = vd_set(0x1.8p52);
-    vd z = x - max;
-    vd_bits low = (vd_bits)(z < least);
-    z = vd_choose(low, least, z);
-    vd t = vd_fma(z, vd_set(ROW_LOG2E), round), r = vd_fma(round - t, vd_set(ROW_LN2), z);
-    return vd_where(~low, VD_POLYNOMIAL(r, WIDE_EXP) * (vd)(((vd_bits)t + 1023) << 52));
 }
 
 /* The sums over a tile across float32 rows of few columns, in float64: there is no unit to choose and no exponential of
@@ -292,7 +276,7 @@ static void sum_in_double(sums *restrict s, size_t n, tile x, tile e, int mode)
     for (size_t i = 0; i < n; i += VD) {
         vd max = vd_read(top + i), rest = max - max;
         for (size_t c = 1; c < x.full; c++) {
-            vd exponential = exp_below(vd_read(other[c] + i), max) * UNIT;
+            vd exponential = vd_exp_wide(vd_read(other[c] + i) - max) * UNIT;
             rest += exponential;
             if (mode & STORE)
                 vd_write(other[c] + i, exponential);
@@ -311,15 +295,15 @@ static void sum_in_double(sums *restrict s, size_t n, tile x, tile e, int mode)
     }
 }
 
-static inline void add_to_rest(sums *s, size_t l, double high, double low)
+ALWAYS_INLINE void add_to_rest(sums *s, size_t i, vd high, vd low)
 {
+    vd lost, rest = vd_get(s->rest + i);
     if (DTYPE == 32) {
-        s->rest[l] += high;
+        vd_put(s->rest + i, rest + high);
         return;
     }
-    double lost;
-    two_sum(s->rest[l], high, &s->rest[l], &lost);
-    s->rest_l[l] += lost + low;
+    vd_put(s->rest + i, vd_two_sum(rest, high, &lost));
+    vd_put(s->rest_l + i, vd_get(s->rest_l + i) + (lost + low));
 }
 
 /* The sums of row l in the unit of a maximum m, which is not smaller than that of the old one. */
@@ -359,19 +343,33 @@ static inline int sums_meet(sums *s, size_t n, int first, const T *m)
     return outside;
 }
 
-/* Adds the tops of tiles with maxima m, which their sums left out unless the second largest was as large: then one is
-   taken away. Of two tops the smaller joins the others. */
-static inline void add_tops(sums *restrict s, size_t n, const T *restrict m, const T *restrict second)
+/* The tops of rows, which their sums left out unless the second largest element is as large: then one is taken away. */
+static inline void find_tops(sums *s, const units *u, size_t n, const T *second)
 {
-    ALIGNED double high[ROWS], low[ROWS];
-    exp_of_max(&s->unit, n, m, high, low);
-    for (size_t l = 0; l < n; l++) {
-        int fresh = m[l] > s->max[l], twice = m[l] == second[l];
-        add_to_rest(s, l, twice ? -high[l] : 0, twice ? -low[l] : 0);
-        add_to_rest(s, l, fresh ? s->top[l] : high[l], fresh ? s->top_l[l] : low[l]);
-        s->top[l] = fresh ? high[l] : s->top[l];
-        s->top_l[l] = fresh ? low[l] : s->top_l[l];
+    exp_of_max(u, n, s->max, s->top, s->top_l);
+    for (size_t i = 0; i < n; i += VD) {
+        vd_bits twice = (vd_bits)(vd_read(s->max + i) == vd_read(second + i));
+        add_to_rest(s, i, vd_where(twice, -vd_get(s->top + i)), vd_where(twice, -vd_get(s->top_l + i)));
     }
+}
+
+/* Adds the sums over other elements of the same rows, in the same units. Of two tops, with LEAVE_TOP, the smaller joins
+   the others. */
+static inline void sums_add(sums *restrict s, size_t n, const sums *restrict part, int mode)
+{
+    for (size_t i = 0; i < n; i += VD) {
+        add_to_rest(s, i, vd_get(part->rest + i), vd_get(part->rest_l + i));
+        if (!(mode & LEAVE_TOP))
+            continue;
+        vd_bits fresh = (vd_bits)(vd_read(part->max + i) > vd_read(s->max + i));
+        vd top = vd_get(s->top + i), top_l = vd_get(s->top_l + i);
+        vd other = vd_get(part->top + i), other_l = vd_get(part->top_l + i);
+        add_to_rest(s, i, vd_choose(fresh, top, other), vd_choose(fresh, top_l, other_l));
+        vd_put(s->top + i, vd_choose(fresh, other, top));
+        vd_put(s->top_l + i, vd_choose(fresh, other_l, top_l));
+    }
+    for (size_t i = 0; i < n; i += VL)
+        vf_store(s->max + i, vf_max(vf_load(part->max + i), vf_load(s->max + i)));
 }
 
 static inline int any_infinite(size_t n, const T *restrict m)
@@ -391,8 +389,7 @@ static inline int share_units(const sums *s, const sums *t, tile_rows rows)
     return same;
 }
 
-/* Adds the sums of other tiles of the same rows; the smaller of two maxima joins the others, and where they are the
-   same one of them does. */
+/* sums_add of others than tiles, whose units may differ. */
 static void sums_join(sums *s, tile_rows rows, const sums *other)
 {
     sums part = *other;
@@ -402,14 +399,7 @@ static void sums_join(sums *s, tile_rows rows, const sums *other)
             renew_unit(s, l, m);
             renew_unit(&part, l, m);
         }
-    for (size_t l = rows.first; l < rows.first + rows.n; l++) {
-        int fresh = part.max[l] > s->max[l];
-        add_to_rest(s, l, part.rest[l], part.rest_l[l]);
-        add_to_rest(s, l, fresh ? s->top[l] : part.top[l], fresh ? s->top_l[l] : part.top_l[l]);
-        s->top[l] = fresh ? part.top[l] : s->top[l];
-        s->top_l[l] = fresh ? part.top_l[l] : s->top_l[l];
-        s->max[l] = fresh ? part.max[l] : s->max[l];
-    }
+    sums_add(s, rows.n, &part, LEAVE_TOP);
 }
 
 #endif
