@@ -4,6 +4,7 @@
 #define SL_ROWS_H
 
 #include "rowvec.h"
+#include "scale.h"
 #include "sumexp.h"
 
 enum { GROUP = 8 }; /* lanes of sums over elements or rows one by one: those of the widest vd */

@@ -267,6 +267,18 @@ static inline void tile_write(const plan *p, const rows_of *r, size_t row, size_
         move_across(p, r, rows, chunk * p->chunk, columns_of(p, chunk), t.p, 1);
 }
 
+/* The rows that tiles belong to, and the lanes that hold something: along, a tile each and all lanes; across, one tile
+   and as many lanes as rows, absent ones included that fill up a vector. */
+typedef struct {
+    size_t first, n, lanes;
+} tile_rows;
+
+/* One value a row as one a lane: of lane c onwards across, of the row along. */
+ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
+{
+    return across ? vf_load(value + c) : vf_set(value[row]);
+}
+
 /* The byte offset of one column, for a single column dimension. */
 static inline ptrdiff_t column_offset(const rows_of *r, size_t col) { return (ptrdiff_t)col * r->array->col[0]; }
 
