@@ -94,7 +94,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     tile x[LANES], e[LANES];
     lane_totals lanes[LANES];
     ALIGNED T second[ROWS];
-    sums part; /* of tiles, in units of b->sums */
+    sums part; /* of further tiles than the first, in units of b->sums */
     sums_start(&b->sums, n, p->across, p->shape->cols);
     for (size_t i = 0; i < n; i += VL) { /* as {0} it is a string instruction, of 30 cycles */
         vf_store(part.max + i, vf_set(0));
@@ -105,30 +105,31 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         sums_meet(&b->sums, n, 1, part.max);
     }
     for (size_t chunk = b->begin; chunk < b->end; chunk++) {
+        sums *found = chunk ? &part : &b->sums;
         for (size_t row = 0; row < tiles; row++) {
             x[row] = read_x(b, row, chunk);
             e[row] = kept_tile(b, row, chunk);
             if (mode & LEAVE_TOP && !p->in_double)
-                tile_max_two(x[row], p->across, rows_of_tile(b, row), part.max, second);
+                tile_max_two(x[row], p->across, rows_of_tile(b, row), found->max, second);
             else
-                tile_max(x[row], p->across, rows_of_tile(b, row), part.max);
+                tile_max(x[row], p->across, rows_of_tile(b, row), found->max);
         }
         if (visit)
-            visit(context, b, chunk, x, part.max);
+            visit(context, b, chunk, x, found->max);
         if (DTYPE == 32 && p->in_double && mode & LEAVE_TOP) {
             sum_in_double(&b->sums, n, x[0], e[0], mode);
-            memcpy(b->sums.max, part.max, n * sizeof(T));
             break;
         }
-        if (sums_meet(&b->sums, n, chunk == 0, part.max) && mode & STORE)
+        if (sums_meet(&b->sums, n, chunk == 0, found->max) && mode & STORE)
             b->stale = chunk;
         /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
-        const int store = mode & STORE || any_infinite(n, part.max) ? STORE : 0;
-        sum_tiles(&b->sums, all, x, e, mode & LEAVE_TOP ? second : part.max, lanes, mode | store);
-        rows_of_lanes(&part, p->across, all, lanes);
+        const int store = mode & STORE || any_infinite(n, found->max) ? STORE : 0;
+        sum_tiles(&b->sums, all, x, e, mode & LEAVE_TOP ? second : found->max, lanes, mode | store);
+        rows_of_lanes(found, p->across, all, lanes);
         if (mode & LEAVE_TOP)
-            find_tops(&part, &b->sums.unit, n, second);
-        sums_add(&b->sums, n, &part, mode);
+            find_tops(found, &b->sums.unit, n, second);
+        if (chunk)
+            sums_add(&b->sums, n, &part, mode);
     }
 }
 
