@@ -96,10 +96,10 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     ALIGNED T second[ROWS];
     sums part; /* of further tiles than the first, in units of b->sums */
     sums_start(&b->sums, n, p->across, p->shape->cols);
-    for (size_t i = 0; i < n; i += VL) { /* as {0} it is a string instruction, of 30 cycles */
-        vf_store(part.max + i, vf_set(0));
+    if (p->chunks > 1)
+        sums_start(&part, n, p->across, p->shape->cols);
+    for (size_t i = 0; i < n; i += VL) /* as {0} it is a string instruction, of 30 cycles */
         vf_store(second + i, vf_set(0));
-    }
     if (b->begin) { /* the unit that the first segment starts with, too */
         tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), part.max);
         sums_meet(&b->sums, n, 1, part.max);
