@@ -4,8 +4,8 @@
    lanes are rows). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer,
    and rows whose elements lie far apart, since then their neighbours mostly lie together (class axis first or in the
    middle).
-   Which one is chosen depends on the number of columns and on their stride, never on the other rows: a row's result
-   is the same bytes whatever rows stand beside it. */
+   Which one is chosen depends on the routine, the number of columns and their stride, never on the other rows: a row's
+   result is the same bytes whatever rows stand beside it. */
 #ifndef SL_TILE_H
 #define SL_TILE_H
 
@@ -16,6 +16,7 @@ enum {
     FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
     IN_DOUBLE = 6,   /* up to so many columns float32 rows are summed in float64 */
     SHORT = 128,     /* up to so many columns rows are transposed rather than summed along */
+    SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same for softmax and log_softmax, whose outputs are transposed back */
     STEPS = 128,     /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
     WIDE = TILE / 2, /* of more than LANES rows, so that four such tiles stay in the first level of caches */
@@ -73,10 +74,11 @@ static inline int adjacent_rows(const sl_shape *s, const sl_array *a)
     return s->row_dims && a->row[s->row_dims - 1] == sizeof(T);
 }
 
-static inline plan make_plan(const sl_shape *s, const sl_array *x)
+/* `across`: SHORT or SHORT_OUT. With a gradient it is SHORT, too, so that it does not change the loss. */
+static inline plan make_plan(const sl_shape *s, const sl_array *x, size_t across)
 {
     plan p = {.shape = s};
-    p.across = s->cols <= SHORT || scattered_columns(s, x);
+    p.across = s->cols <= across || scattered_columns(s, x);
     p.in_double = DTYPE == 32 && p.across && s->cols <= IN_DOUBLE;
     p.chunk = p.across ? STEPS : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;

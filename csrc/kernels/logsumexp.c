@@ -60,7 +60,7 @@ static void logsumexp_batch(const sl_logsumexp *a, batch *b)
 void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->x);
+    plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
     batch_start(&b, &p, &a->x, &a->softmax, begin, end - begin);
     logsumexp_step((void *)a, &b, part);
@@ -125,7 +125,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
 void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->x);
+    plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
     if (a->b.p) {
         p.across = 0;
@@ -154,7 +154,7 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
 
 void FN(cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments)
 {
-    plan p = make_plan(s, x);
+    plan p = make_plan(s, x, SHORT);
     *together = p.batch;
     *segments = p.segments;
 }

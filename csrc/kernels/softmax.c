@@ -67,7 +67,7 @@ static void softmax_step(void *job, batch *b, const sl_part *part)
 void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->x);
+    plan p = make_plan(a->shape, &a->x, SHORT_OUT);
     batch b;
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->x, &a->y, first, min_size(p.batch, end - first));
@@ -84,7 +84,7 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
 void FN(softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->x);
+    plan p = make_plan(a->shape, &a->x, SHORT_OUT);
     batch b;
     batch_start(&b, &p, &a->x, &a->y, begin, end - begin);
     softmax_step((void *)a, &b, part);
