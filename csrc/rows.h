@@ -98,7 +98,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     sums_start(&b->sums, n, p->across, p->shape->cols);
     if (p->chunks > 1)
         sums_start(&part, n, p->across, p->shape->cols);
-    for (size_t i = 0; i < n; i += VL) /* as {0} it is a string instruction, of 30 cycles */
+    for (size_t i = 0; i < n; i += VL) /* vectors of rows along end with absent ones */
         vf_store(second + i, vf_set(0));
     if (b->begin) { /* the unit that the first segment starts with, too */
         tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), part.max);

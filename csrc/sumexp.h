@@ -97,6 +97,7 @@ ALWAYS_INLINE void tile_largest(tile t, int across, tile_rows rows, T *m, T *sec
 }
 
 static inline void tile_max(tile t, int across, tile_rows rows, T *m) { tile_largest(t, across, rows, m, NULL, 0); }
+
 static void tile_max_two(tile t, int across, tile_rows rows, T *m, T *second)
 {
     tile_largest(t, across, rows, m, second, 1);

@@ -83,6 +83,22 @@ def test_confident_row_among_many(isa, dtype, classes, confidence):
     np.testing.assert_allclose(log_p, -want, rtol=accurate(dtype)["rel"])
 
 
+@pytest.mark.parametrize("classes", [2, 3, 7, 10, 33, 73, 103, 129, 1000, 5000, 100_000])
+@pytest.mark.parametrize("apart", [1, 8, 32, 37, 64, 4096])
+def test_maximum_several_times(isa, dtype, classes, apart):
+    """In neighbouring lanes, in one lane, in different tiles: all but one of them are terms like the others."""
+    logits = np.full((3, classes), -6.5, dtype)
+    for row, count in enumerate((2, 3, 9)):
+        logits[row, np.arange(count) * apart % classes] = 3.5
+    tops = (logits == 3.5).sum(axis=1)
+    loss = np.log1p(tops - 1 + (classes - tops) * math.exp(-10))
+    found, grad = cross_entropy_and_grad(logits, np.zeros(3, int), reduction="none")
+    np.testing.assert_allclose(found, loss, rtol=accurate(dtype)["rel"])
+    np.testing.assert_allclose(grad[:, 0], np.expm1(-loss), rtol=accurate(dtype)["rel"])
+    np.testing.assert_allclose(simdloss.logsumexp(logits, axis=1), 3.5 + loss, rtol=accurate(dtype)["rel"])
+    np.testing.assert_allclose(simdloss.log_softmax(logits)[:, 0], -loss, rtol=accurate(dtype)["rel"])
+
+
 @pytest.mark.parametrize("x", [1e8, -1e8, 1e4, 0.0])
 def test_equal_logits(isa, dtype, x):
     """log 2 exactly rounded, whatever the size of the two logits."""
