@@ -58,7 +58,9 @@ ALWAYS_INLINE void scale_steps(T *p, ptrdiff_t step, int steps, size_t n, vf f, 
 /* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row. */
 static inline void tile_scale(tile t, int across, tile_rows rows, const T *factor, const T *factor_l)
 {
-    for (size_t c = 0; c < rows.lanes; c += VL) {
+    if (!across)
+        t = in_vectors(t);
+    for (size_t c = 0; c < (across ? rows.lanes : VL); c += VL) {
         vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c);
         vf limit = vf_div(vf_set(LEAST_NORMAL_T), vf_abs(f));
         limit = vf_select(vf_eq(f, vf_set(0)), vf_set((T)NAN), limit); /* nothing is not below NaN */

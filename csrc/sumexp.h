@@ -84,10 +84,10 @@ ALWAYS_INLINE void tile_largest(tile t, int across, tile_rows rows, T *m, T *sec
     }
     if (across)
         return;
-    const size_t n = t.full * LANES + t.part, rest = n % VL;
-    largest a = largest_of(t.p, VL, n / VL, two);
-    if (rest)
-        meet(&a, vf_load_n(t.p + n - rest, rest, vf_set(-(T)INFINITY)), two);
+    t = in_vectors(t);
+    largest a = largest_of(t.p, VL, t.full, two);
+    if (t.part)
+        meet(&a, vf_load_n(t.p + t.full * VL, t.part, vf_set(-(T)INFINITY)), two);
     m[rows.first] = vf_largest(a.first);
     if (two) {
         vm top = vf_eq(a.first, vf_set(m[rows.first]));

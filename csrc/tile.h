@@ -275,6 +275,13 @@ typedef struct {
     size_t first, n, lanes;
 } tile_rows;
 
+/* A tile along as vectors of VL lanes, where it does not matter which lane a column belongs to. */
+ALWAYS_INLINE tile in_vectors(tile t)
+{
+    const size_t n = t.full * LANES + t.part;
+    return (tile){t.p, VL, n / VL, n % VL, t.ahead};
+}
+
 /* One value a row as one a lane: of lane c onwards across, of the row along. */
 ALWAYS_INLINE vf of_rows(const T *value, int across, size_t row, size_t c)
 {

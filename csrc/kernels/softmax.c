@@ -11,19 +11,22 @@
 static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *log)
 {
     tile x = read_x(b, row, chunk), y = kept_tile(b, row, chunk);
-    tile_rows rows = rows_of_tile(b, row);
-    for (size_t c = 0; c < rows.lanes; c += VL) {
-        vf m = of_rows(max, b->plan->across, row, c), l = of_rows(log, b->plan->across, row, c);
+    const tile written = y;
+    const int across = b->plan->across;
+    if (!across) {
+        x = in_vectors(x);
+        y = in_vectors(y);
+    }
+    for (size_t c = 0; c < (across ? b->lanes : VL); c += VL) {
+        vf m = of_rows(max, across, row, c), l = of_rows(log, across, row, c);
         const T *p = x.p + c;
         T *q = y.p + c;
         for (size_t i = 0; i < x.full; i++, p += x.step, q += y.step)
             vf_store(q, vf_sub(vf_sub(vf_load(p), m), l));
-        if (x.part > c) {
-            size_t n = x.part - c;
-            vf_store_n(q, vf_sub(vf_sub(vf_load_n(p, n, m), m), l), n);
-        }
+        if (x.part)
+            vf_store_n(q, vf_sub(vf_sub(vf_load_n(p, x.part, m), m), l), x.part);
     }
-    tile_write(b->plan, &b->out, row, b->n, chunk, y);
+    tile_write(b->plan, &b->out, row, b->n, chunk, written);
 }
 
 static void put_log_softmax(batch *b)
