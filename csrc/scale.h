@@ -55,7 +55,9 @@ ALWAYS_INLINE void scale_steps(T *p, ptrdiff_t step, int steps, size_t n, vf f, 
             vf_store_n(p + i * step, times_factor(v[i], f, f_l), n);
 }
 
-/* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row. */
+/* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row. The last columns of a row along are
+   taken with some before them, which are scaled twice, from the same numbers: a load that overlaps a masked store, as
+   the next row's first would, waits until that has left the store buffer. */
 static inline void tile_scale(tile t, int across, tile_rows rows, const T *factor, const T *factor_l)
 {
     if (!across)
@@ -64,14 +66,22 @@ static inline void tile_scale(tile t, int across, tile_rows rows, const T *facto
         vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c);
         vf limit = vf_div(vf_set(LEAST_NORMAL_T), vf_abs(f));
         limit = vf_select(vf_eq(f, vf_set(0)), vf_set((T)NAN), limit); /* nothing is not below NaN */
-        T *p = t.p + c;
+        T *p = t.p + c, *last = t.p + t.full * VL + t.part - VL;
+        const int overlap = t.part && t.full;
+        T kept[VL];
         size_t i = 0;
+        if (overlap) {
+            vf_store(kept, vf_load(last));
+            scale_steps(kept, 0, 1, VL, f, f_l, limit);
+        }
         for (; i + TOGETHER <= t.full; i += TOGETHER, p += TOGETHER * t.step)
             scale_steps(p, t.step, TOGETHER, VL, f, f_l, limit);
         for (; i < t.full; i++, p += t.step)
             scale_steps(p, t.step, 1, VL, f, f_l, limit);
-        if (t.part > c)
-            scale_steps(p, t.step, 1, min_size(VL, t.part - c), f, f_l, limit);
+        if (overlap)
+            vf_store(last, vf_load(kept));
+        else if (t.part)
+            scale_steps(p, t.step, 1, t.part, f, f_l, limit);
     }
 }
 
