@@ -86,8 +86,7 @@ static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
     for (size_t row = first; row < first + n && grad->p; row += step) {
         row_offsets(s, grad->row, &row, 1, &at);
         if (contiguous_columns(s, grad))
-            for (size_t c = 0; c < step * s->cols; c += VL)
-                vf_store_n((T *)(grad->p + at) + c, vf_set(0), step * s->cols - c);
+            memset(grad->p + at, 0, step * s->cols * sizeof(T));
         else
             scatter(grad->p + at, grad->col[0], zeros, 0, s->cols, grad->storage);
     }
