@@ -62,94 +62,77 @@ ALWAYS_INLINE vf class_weights(const label_tile *t, label_place l, size_t n)
     return t->across ? vf_set(*l.weight) : vf_load_n(l.weight, n, vf_set(0));
 }
 
-/* Sums of labels times (reference - x) and of labels in lanes. float32 adds up SEVERAL terms in float32, each of which
-   is rounded a few times only, and these sums in float64; float64 adds with what that loses. */
+/* Sums of labels times (reference - x) and of labels in lanes. */
 typedef struct {
     ALIGNED double gap[ROWS], gap_l[ROWS], mass[ROWS], mass_l[ROWS];
 } label_totals;
 
-enum { SEVERAL = DTYPE == 32 ? 4 : 1 };
-#if DTYPE == 32
+/* What one vector's lanes add up to: float32 in float64, the lower and the upper half; float64 with what it loses. */
 typedef struct {
-    vd gap[2], mass[2];
-} label_sums;
+    vd part[2];
+} label_sum;
 
-ALWAYS_INLINE void add_halves(vd *sum, vf a)
+#if DTYPE == 32
+ALWAYS_INLINE void add_vector(label_sum *s, vf a)
 {
-    sum[0] += vd_low(a);
-    sum[1] += vd_high(a);
+    s->part[0] += vd_low(a);
+    s->part[1] += vd_high(a);
 }
 
-/* Terms q d of `steps` vectors; `even`: all q are 1. Of q no more than pairs are rounded, as W - q may cancel. */
+/* A product in float64, where float32 may have none that is finite. */
+ALWAYS_INLINE void add_wide_product(label_sum *s, vf q, vf x, vf highest)
+{
+    s->part[0] = vd_fma(vd_low(q), vd_low(highest) - vd_low(x), s->part[0]);
+    s->part[1] = vd_fma(vd_high(q), vd_high(highest) - vd_high(x), s->part[1]);
+}
+
+ALWAYS_INLINE void label_sum_end(const label_sum *s, double *sum, double *sum_l)
+{
+    for (int h = 0; h < 2; h++) {
+        vd_put(sum + h * VD, s->part[h]);
+        vd_put(sum_l + h * VD, vd_set(0));
+    }
+}
+#else
+ALWAYS_INLINE void add_vector(label_sum *s, vf a)
+{
+    vd lost;
+    s->part[0] = vd_two_sum(s->part[0], a, &lost);
+    s->part[1] += lost;
+}
+
+ALWAYS_INLINE void add_wide_product(label_sum *s, vf q, vf x, vf highest) { add_vector(s, q * (highest - x)); }
+
+ALWAYS_INLINE void label_sum_end(const label_sum *s, double *sum, double *sum_l)
+{
+    vd_put(sum, s->part[0]);
+    vd_put(sum_l, vd_where((vd_bits)(s->part[1] == s->part[1]), s->part[1])); /* NaN is lost from an infinite sum */
+}
+#endif
+
+typedef struct {
+    label_sum gap, mass;
+} label_sums;
+
+/* Terms q d of `steps` vectors, so few that each is rounded a few times only; `even`: all q are 1. Of q no more than
+   pairs of float32 are rounded, as W - q may cancel. */
+enum { SEVERAL = 4 };
 ALWAYS_INLINE void add_terms(label_sums *a, const vf *q, const vf *d, int steps, int even)
 {
     vf sum = vf_set(0);
     UNROLL for (int j = 0; j < steps; j += 2) {
-        vf gap = even ? d[j] : vf_mul(q[j], d[j]), mass = q[j];
-        if (j + 1 < steps) {
+        const int two = j + 1 < steps;
+        vf gap = even ? d[j] : vf_mul(q[j], d[j]);
+        if (two)
             gap = even ? vf_add(gap, d[j + 1]) : vf_fma(q[j + 1], d[j + 1], gap);
-            mass = vf_add(mass, q[j + 1]);
-        }
         sum = j ? vf_add(sum, gap) : gap;
-        if (!even)
-            add_halves(a->mass, mass);
+        if (!even && two && DTYPE == 32)
+            add_vector(&a->mass, vf_add(q[j], q[j + 1]));
+        UNROLL for (int i = j; !even && !(two && DTYPE == 32) && i <= j + two; i++)
+            add_vector(&a->mass, q[i]);
     }
-    add_halves(a->gap, sum);
+    add_vector(&a->gap, sum);
 }
-
-/* A term in float64, where float32 may have none that is finite. */
-ALWAYS_INLINE void add_wide_term(label_sums *a, vf q, vf x, vf highest)
-{
-    a->gap[0] = vd_fma(vd_low(q), vd_low(highest) - vd_low(x), a->gap[0]);
-    a->gap[1] = vd_fma(vd_high(q), vd_high(highest) - vd_high(x), a->gap[1]);
-    add_halves(a->mass, q);
-}
-
-ALWAYS_INLINE void label_end(const label_sums *a, label_totals *t, size_t c)
-{
-    for (size_t h = 0; h < 2; h++, c += VD) {
-        vd_put(t->gap + c, a->gap[h]);
-        vd_put(t->mass + c, a->mass[h]);
-        vd_put(t->gap_l + c, vd_set(0));
-        vd_put(t->mass_l + c, vd_set(0));
-    }
-}
-#else
-ALWAYS_INLINE vf v_two_sum(vf a, vf b, vf *lost)
-{
-    vf sum = vf_add(a, b), b_in_sum = vf_sub(sum, a);
-    *lost = vf_add(*lost, vf_add(vf_sub(a, vf_sub(sum, b_in_sum)), vf_sub(b, b_in_sum)));
-    return sum;
-}
-
-typedef struct {
-    vf gap, gap_l, mass, mass_l;
-} label_sums;
-
-ALWAYS_INLINE void add_terms(label_sums *a, const vf *q, const vf *d, int steps, int even)
-{
-    UNROLL for (int j = 0; j < steps; j++) {
-        a->gap = v_two_sum(a->gap, even ? d[j] : vf_mul(q[j], d[j]), &a->gap_l);
-        if (!even)
-            a->mass = v_two_sum(a->mass, q[j], &a->mass_l);
-    }
-}
-
-ALWAYS_INLINE void add_wide_term(label_sums *a, vf q, vf x, vf highest)
-{
-    vf d = vf_sub(highest, x);
-    add_terms(a, &q, &d, 1, 0);
-}
-
-ALWAYS_INLINE void label_end(const label_sums *a, label_totals *t, size_t c)
-{
-    vf lost = vf_keep(vf_eq(a->gap_l, a->gap_l), a->gap_l); /* of an infinite sum it is no number */
-    vf_store(t->gap + c, vf_add(a->gap, lost));
-    vf_store(t->mass + c, a->mass);
-    vf_store(t->gap_l + c, vf_set(0));
-    vf_store(t->mass_l + c, a->mass_l);
-}
-#endif
 
 /* `steps` vectors, n lanes of each, from x on. Not `wide`, a label of 0 at an infinite logit leaves NaN. */
 ALWAYS_INLINE const T *add_steps(label_sums *a, const label_tile *t, label_place *l, const T *x, ptrdiff_t step,
@@ -163,8 +146,10 @@ ALWAYS_INLINE const T *add_steps(label_sums *a, const label_tile *t, label_place
             q[j] = vf_load_n(l->soft, n, vf_set(0));
         if (weighted)
             q[j] = soft ? vf_mul(q[j], class_weights(t, *l, n)) : class_weights(t, *l, n);
-        if (wide)
-            add_wide_term(a, q[j], vf_select(vf_eq(q[j], vf_set(0)), highest, v), highest);
+        if (wide) {
+            add_wide_product(&a->gap, q[j], vf_select(vf_eq(q[j], vf_set(0)), highest, v), highest);
+            add_vector(&a->mass, q[j]);
+        }
         d[j] = vf_sub(highest, v);
         next_labels(t, l, soft, weighted);
     }
@@ -182,13 +167,13 @@ ALWAYS_INLINE void sum_lanes(const label_tile *t, const T *reference, tile x, ti
         label_place l = first_labels(t, c);
         const T *p = x.p + c;
         size_t i = 0;
-        for (; !wide && i + SEVERAL <= x.full; i += SEVERAL)
-            p = add_steps(&a, t, &l, p, x.step, SEVERAL, VL, highest, soft, weighted, 0);
-        for (; i < x.full; i++)
-            p = add_steps(&a, t, &l, p, x.step, 1, VL, highest, soft, weighted, wide);
+        UNROLL for (int steps = wide ? 1 : SEVERAL; steps; steps /= 2)
+            for (; i + steps <= x.full; i += steps)
+                p = add_steps(&a, t, &l, p, x.step, steps, VL, highest, soft, weighted, wide);
         if (x.part > c)
             add_steps(&a, t, &l, p, x.step, 1, min_size(VL, x.part - c), highest, soft, weighted, wide);
-        label_end(&a, found, c);
+        label_sum_end(&a.gap, found->gap + c, found->gap_l + c);
+        label_sum_end(&a.mass, found->mass + c, found->mass_l + c);
     }
     if (t->across)
         return;
