@@ -18,7 +18,6 @@ typedef struct {
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     sums sums;
     ALIGNED double log[ROWS], log_l[ROWS]; /* log1p(S'/e^max): logsumexp is max + log */
-    double inverse[ROWS];               /* 1/(e^max + S') */
     ALIGNED T exps[TILE], scratch[TILE];
 } batch;
 
@@ -133,18 +132,22 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     }
 }
 
-/* log1p(S'/e^max) of every row. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
-static void batch_log(batch *restrict b)
+/* log1p(S'/e^max) of VD rows. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
+ALWAYS_INLINE void put_log(batch *b, size_t i)
 {
     const sums *s = &b->sums;
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd top = vd_get(s->top + i);
-        top = vd_choose((vd_bits)(top > 0), top, vd_set(1));
-        vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)},
-                                DTYPE == 64);
-        vd_put(b->log + i, log.h);
-        vd_put(b->log_l + i, log.l);
-    }
+    vd top = vd_get(s->top + i);
+    top = vd_choose((vd_bits)(top > 0), top, vd_set(1));
+    vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)},
+                            DTYPE == 64);
+    vd_put(b->log + i, log.h);
+    vd_put(b->log_l + i, log.l);
+}
+
+static void batch_log(batch *b)
+{
+    for (size_t i = 0; i < b->lanes; i += VD)
+        put_log(b, i);
 }
 
 /* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to
@@ -155,35 +158,28 @@ static inline vd undefined(const batch *b, size_t i)
     return b->plan->shape->cols ? (vd)(max - max) : vd_set(0);
 }
 
-/* inverse of every row */
-static void batch_invert(batch *restrict b)
-{
-    for (size_t i = 0; i < b->lanes; i += VD)
-        vd_put(b->inverse + i, 1.0 / (vd_get(b->sums.top + i) + vd_get(b->sums.rest + i)));
-}
+ALWAYS_INLINE vd inverse_of(const sums *s, size_t i) { return 1.0 / (vd_get(s->top + i) + vd_get(s->rest + i)); }
 
-/* What softmax multiplies the kept exponentials by, times `weight`: high and low part. */
+/* What makes probabilities, or gradients, of the kept exponentials: high and low part. */
 typedef struct {
     ALIGNED T high[ROWS], low[ROWS];
 } row_factors;
 
-static void batch_factors(const batch *restrict b, const double *restrict weight, row_factors *restrict f)
+/* Those of VD rows: `weight` times the inverse of their sums. */
+ALWAYS_INLINE void put_factors(row_factors *f, const batch *b, size_t i, vd weight, vd inverse)
 {
     const sums *s = &b->sums;
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd w = vd_get(weight + i), inverse = vd_get(b->inverse + i), q = w * inverse;
-        vd high = vd_number_or_nan(q + undefined(b, i)), low, lost, sum;
-        if (DTYPE == 64) {
-            sum = vd_two_sum(vd_get(s->top + i), vd_get(s->rest + i), &lost); /* the exponentials lack top_l too */
-            low = (vd_fma(-q, sum, w) - q * (lost + vd_get(s->rest_l + i))) * inverse;
-            vd rounded = high + vd_finite_or_0(low);
-            low = low - (rounded - high);
-            high = rounded;
-        } else
-            low = high - vd_widen(vd_round(high));
-        vd_write(f->high + i, high);
-        vd_write(f->low + i, vd_where((vd_bits)(high == high), low));
-    }
+    vd q = weight * inverse, high = vd_number_or_nan(q + undefined(b, i)), low, lost, sum;
+    if (DTYPE == 64) {
+        sum = vd_two_sum(vd_get(s->top + i), vd_get(s->rest + i), &lost); /* the exponentials lack top_l too */
+        low = (vd_fma(-q, sum, weight) - q * (lost + vd_get(s->rest_l + i))) * inverse;
+        vd rounded = high + vd_finite_or_0(low);
+        low = low - (rounded - high);
+        high = rounded;
+    } else
+        low = high - vd_widen(vd_round(high));
+    vd_write(f->high + i, high);
+    vd_write(f->low + i, vd_where((vd_bits)(high == high), low));
 }
 
 /* high + low + last */
@@ -310,12 +306,9 @@ static inline void put_row_values(const batch *b, const sl_array *a, const doubl
 /* The second walk of a softmax: the kept exponentials over their sums, to the output. */
 static inline void put_softmax(batch *b)
 {
-    ALIGNED double one[ROWS];
     row_factors f;
-    for (size_t i = 0; i < b->lanes; i++)
-        one[i] = 1;
-    batch_invert(b);
-    batch_factors(b, one, &f);
+    for (size_t i = 0; i < b->lanes; i += VD)
+        put_factors(&f, b, i, vd_set(1), inverse_of(&b->sums, i));
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk);

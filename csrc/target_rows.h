@@ -17,10 +17,6 @@ typedef struct {
     ALIGNED T x_target[ROWS];                  /* x at the target */
     ALIGNED double on_target[ROWS];            /* A */
     double sample[ROWS];                       /* sample_weight */
-    ALIGNED double weight[ROWS], excess[ROWS]; /* W, 2 z lse */
-    double beside[ROWS];                       /* W less all of q at the target */
-    double scale[ROWS], whole[ROWS];           /* what the gradient is multiplied by, what its exponentials are */
-    double below_top[ROWS];                    /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
     double total[GROUP], total_l[GROUP];       /* of the losses, row i to lane i % GROUP, with what was lost */
     ALIGNED double spread[ROWS];               /* q at the target without A */
     label_work labels;

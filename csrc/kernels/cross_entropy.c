@@ -17,56 +17,95 @@
 #include "label_gradients.h"
 #include "target_rows.h"
 
-/* The losses of what is not at the target, and of the squared logsumexp. */
-static void add_dense_losses(work *restrict k, const batch *restrict b, double *restrict loss)
+/* Of VD rows: the loss, W, 2 z lse, and W less all of q at the target. */
+typedef struct {
+    vd loss, weight, excess, beside;
+} row_values;
+
+/* The losses of what is not at the target. */
+ALWAYS_INLINE void add_dense_losses(row_values *v, const work *k, const batch *b, size_t i)
 {
     const labels *l = &k->labels.sums;
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd mass = vd_get(l->mass + i) + vd_get(l->mass_l + i), log = vd_get(b->log + i) + vd_get(b->log_l + i);
-        vd above = vd_read(b->sums.max + i) - vd_read(l->reference + i);
-        vd gap = vd_get(l->gap + i) + vd_get(l->gap_l + i);
-        vd_put(k->weight + i, vd_get(k->weight + i) + mass);
-        vd_put(k->beside + i, mass - vd_get(k->spread + i));
-        vd_put(loss + i, vd_get(loss + i) + (gap + vd_where((vd_bits)(mass != 0), mass * (above + log))));
-    }
+    vd mass = vd_get(l->mass + i) + vd_get(l->mass_l + i), log = vd_get(b->log + i) + vd_get(b->log_l + i);
+    vd above = vd_read(b->sums.max + i) - vd_read(l->reference + i);
+    vd gap = vd_get(l->gap + i) + vd_get(l->gap_l + i);
+    v->weight += mass;
+    v->beside = mass - vd_get(k->spread + i);
+    v->loss += gap + vd_where((vd_bits)(mass != 0), mass * (above + log));
 }
 
-static void add_squares(work *k, const batch *b, double *loss)
+/* The losses of rows in float64. Those that are ignored get zeros whatever is in them. */
+ALWAYS_INLINE row_values find_losses(const work *k, const batch *b, size_t i)
 {
-    const vd z = vd_set(k->a->lse_square_scale);
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd lse = logsumexp_of(b, i), z_lse = z * lse;
-        vd_put(loss + i, vd_get(loss + i) + z_lse * lse);
-        vd_put(k->excess + i, z_lse + z_lse);
-    }
-}
-
-/* Losses and what gradients are made of, in float64. Rows that are ignored get zeros whatever is in them. */
-static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss)
-{
-    const vd zero = vd_set(0);
-    batch_log(b);
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd x = vd_read(k->x_target + i), max = vd_read(b->sums.max + i), gap = max - x, lost = zero;
-        if (DTYPE == 64)
-            gap = vd_two_sum(max, -x, &lost);
-        vd on_target = vd_get(k->on_target + i), log_l = vd_get(b->log_l + i) + vd_finite_or_0(lost);
-        vd from_target = on_target * sum_parts(gap, vd_get(b->log + i), log_l);
-        vd_put(loss + i, vd_where((vd_bits)(on_target != 0), from_target));
-        vd_put(k->weight + i, on_target);
-        vd_put(k->excess + i, zero);
-        vd_put(k->beside + i, zero);
-    }
-    if (k->dense)
-        add_dense_losses(k, b, loss);
-    if (k->a->lse_square_scale != 0)
-        add_squares(k, b, loss);
     const double least = DTYPE == 32 ? 0x1p-126 : 0x1p-1022;
+    vd x = vd_read(k->x_target + i), max = vd_read(b->sums.max + i), gap = max - x, lost = vd_set(0);
+    if (DTYPE == 64)
+        gap = vd_two_sum(max, -x, &lost);
+    vd on_target = vd_get(k->on_target + i), log_l = vd_get(b->log_l + i) + vd_finite_or_0(lost);
+    vd from_target = on_target * sum_parts(gap, vd_get(b->log + i), log_l);
+    row_values v = {vd_where((vd_bits)(on_target != 0), from_target), on_target, vd_set(0), vd_set(0)};
+    if (k->dense)
+        add_dense_losses(&v, k, b, i);
+    if (k->a->lse_square_scale != 0) {
+        vd lse = logsumexp_of(b, i), z_lse = k->a->lse_square_scale * lse;
+        v.loss += z_lse * lse;
+        v.excess = z_lse + z_lse;
+    }
+    vd loss = vd_get(k->sample + i) * v.loss + undefined(b, i);
+    /* what is no number of T is no loss: the sum agrees with its terms */
+    loss = vd_choose((vd_bits)(vd_magnitude(loss) < least), vd_widen(vd_round(loss)), loss);
+    v.loss = vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_number_or_nan(loss));
+    return v;
+}
+
+/* What the gradients of rows are made of. That at the target is times * what the walk leaves there + plus. It lacks A,
+   or where the target is more than half of its row, has a value of its own. */
+typedef struct {
+    row_factors factors;
+    ALIGNED double times[ROWS], plus[ROWS];
+    label_factors labels;
+} gradient;
+
+ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, size_t i, row_values v)
+{
+    const sums *s = &b->sums;
+    const vd_bits kept = (vd_bits)(vd_get(k->kept + i) != 0);
+    vd top = vd_get(s->top + i), rest = vd_get(s->rest + i), others = rest + vd_get(s->rest_l + i);
+    vd scale = vd_where(kept, vd_get(k->sample + i) * k->a->grad_scale), inverse = inverse_of(s, i);
+    put_factors(&g->factors, b, i, scale * (v.weight + v.excess), inverse);
+    vd_bits used = (vd_bits)(scale != 0);
+    vd_write(g->factors.high + i, vd_where(used, vd_read(g->factors.high + i)));
+    vd_write(g->factors.low + i, vd_where(used, vd_read(g->factors.low + i)));
+
+    /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
+    vd n = v.excess * top - v.weight * others, below_top = n * inverse;
+    if (DTYPE == 64)
+        below_top = vd_fma(vd_fma(-below_top, others + top, n), inverse, below_top);
+    below_top += undefined(b, i);
+    vd_bits most = (vd_bits)(vd_read(k->x_target + i) == vd_read(s->max + i)) & (vd_bits)(top > rest);
+    vd at_target = scale * vd_choose(most, v.beside + below_top, -vd_get(k->on_target + i));
+    vd_put(g->times + i, vd_where(~(most & kept), vd_set(1)));
+    vd_put(g->plus + i, vd_where(kept, vd_number_or_nan(at_target)));
+    if (!k->dense)
+        return;
+    label_factors *d = &g->labels;
+    vd_write(d->scale + i, scale);
+    vd_write(d->weight + i, scale * v.weight);
+    vd_write(d->keep + i, -scale * k->labels.keep);
+    vd_write(d->smooth + i, -scale * k->labels.smooth);
+    vd_write(d->below_top + i, scale * below_top);
+    vd_write(d->half + i, vd_choose((vd_bits)(top > rest), (top + rest) * 0.5, vd_set(INFINITY)));
+}
+
+/* g optional */
+static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss, gradient *restrict g)
+{
     for (size_t i = 0; i < b->lanes; i += VD) {
-        vd x = vd_get(k->sample + i) * vd_get(loss + i) + undefined(b, i);
-        /* what is no number of T is no loss: the sum agrees with its terms */
-        x = vd_choose((vd_bits)(vd_magnitude(x) < least), vd_widen(vd_round(x)), x);
-        vd_put(loss + i, vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_number_or_nan(x)));
+        put_log(b, i);
+        row_values v = find_losses(k, b, i);
+        vd_put(loss + i, v.loss);
+        if (g)
+            find_gradient(g, k, b, i, v);
     }
 }
 
@@ -83,46 +122,9 @@ static void add_to_total(work *restrict k, const batch *restrict b, const double
     }
 }
 
-/* What the gradients of rows are made of. */
-static void scale_rows(work *restrict k, const batch *restrict b)
-{
-    const sums *s = &b->sums;
-    const vd grad_scale = vd_set(k->a->grad_scale);
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd weight = vd_get(k->weight + i), excess = vd_get(k->excess + i);
-        vd top = vd_get(s->top + i), rest = vd_get(s->rest + i) + vd_get(s->rest_l + i);
-        vd scale = vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_get(k->sample + i) * grad_scale);
-        vd_put(k->scale + i, scale);
-        vd_put(k->whole + i, scale * (weight + excess));
-        vd n = excess * top - weight * rest, inverse = vd_get(b->inverse + i), q = n * inverse;
-        if (DTYPE == 64)
-            q = vd_fma(vd_fma(-q, rest + top, n), inverse, q);
-        vd_put(k->below_top + i, q + undefined(b, i));
-    }
-}
-
-/* The gradient at the target: times * what the walk leaves there + plus. It lacks A, or where the target is more than
-   half of its row, has a value of its own. */
-typedef struct {
-    ALIGNED double times[ROWS], plus[ROWS];
-} target_values;
-
-static void find_target_values(const work *restrict k, const batch *restrict b, target_values *restrict t)
-{
-    const sums *s = &b->sums;
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd max = vd_read(s->max + i), at_top = vd_get(k->beside + i) + vd_get(k->below_top + i);
-        vd_bits most = (vd_bits)(vd_read(k->x_target + i) == max) & (vd_bits)(vd_get(s->top + i) > vd_get(s->rest + i));
-        vd value = vd_get(k->scale + i) * vd_choose(most, at_top, -vd_get(k->on_target + i));
-        vd_bits kept = (vd_bits)(vd_get(k->kept + i) != 0);
-        vd_put(t->times + i, vd_where(~(most & kept), vd_set(1)));
-        vd_put(t->plus + i, vd_where(kept, vd_number_or_nan(value)));
-    }
-}
-
 /* Puts the gradient at the targets of a tile that has been written, for the rows whose target is in it. Not in the tile
    before: what is read of a vector that was partly written anew waits for both. */
-static __attribute__((noinline)) void put_targets(const work *restrict k, const target_values *restrict t,
+static __attribute__((noinline)) void put_targets(const work *restrict k, const gradient *restrict g,
                                                   const batch *restrict b, size_t row, size_t chunk, tile e)
 {
     const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk), *target = k->target;
@@ -134,58 +136,29 @@ static __attribute__((noinline)) void put_targets(const work *restrict k, const 
         size_t at = target[i] - first;
         if (at >= cols)
             continue;
-        T g = lane[(ptrdiff_t)at * step];
-        g = (T)multiply_add(t->times[i], (double)g, t->plus[i]);
+        T value = lane[(ptrdiff_t)at * step];
+        value = (T)multiply_add(g->times[i], (double)value, g->plus[i]);
         char *to = grad + out[i] + (ptrdiff_t)target[i] * col;
         if (storage)
-            scatter(to, 0, &g, 1, 1, storage);
+            scatter(to, 0, &value, 1, 1, storage);
         else
-            memcpy(to, &g, sizeof g);
-    }
-}
-
-static void find_label_factors(const work *restrict k, const batch *restrict b, label_factors *restrict d)
-{
-    const sums *s = &b->sums;
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd scale = vd_get(k->scale + i), top = vd_get(s->top + i), rest = vd_get(s->rest + i);
-        vd_write(d->scale + i, scale);
-        vd_write(d->weight + i, scale * vd_get(k->weight + i));
-        vd_write(d->keep + i, -scale * k->labels.keep);
-        vd_write(d->smooth + i, -scale * k->labels.smooth);
-        vd_write(d->below_top + i, scale * vd_get(k->below_top + i));
-        vd_write(d->half + i, vd_choose((vd_bits)(top > rest), (top + rest) * 0.5, vd_set(INFINITY)));
+            memcpy(to, &value, sizeof value);
     }
 }
 
 /* The second walk: exponentials become gradients. */
-static void put_gradient(work *k, batch *b)
+static void put_gradient(work *k, batch *b, const gradient *g)
 {
-    row_factors f;
-    target_values t;
-    label_factors d;
-    batch_invert(b);
-    scale_rows(k, b);
-    batch_factors(b, k->whole, &f);
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd_bits used = (vd_bits)(vd_get(k->scale + i) != 0);
-        vd_write(f.high + i, vd_where(used, vd_read(f.high + i)));
-        vd_write(f.low + i, vd_where(used, vd_read(f.low + i)));
-    }
-    if (k->a->target.p)
-        find_target_values(k, b, &t);
-    if (k->dense)
-        find_label_factors(k, b, &d);
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk);
             if (k->dense)
-                subtract_labels(&k->labels, b, &f, &d, row, chunk, e);
+                subtract_labels(&k->labels, b, &g->factors, &g->labels, row, chunk, e);
             else
-                tile_scale(e, b->plan->across, rows_of_tile(b, row), f.high, f.low);
+                tile_scale(e, b->plan->across, rows_of_tile(b, row), g->factors.high, g->factors.low);
             tile_write(b->plan, &b->out, row, b->n, chunk, e);
             if (k->a->target.p)
-                put_targets(k, &t, b, row, chunk, e);
+                put_targets(k, g, b, row, chunk, e);
         }
 }
 
@@ -211,6 +184,7 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
     work *k = context;
     segment *whole = whole_rows(b, part);
     ALIGNED double loss[ROWS];
+    gradient g;
     read_rows(k, b);
     switch (part->step) {
     case SL_SUM:
@@ -225,15 +199,15 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
             join_labels(&k->labels.sums, b, part);
         whole->labels = k->labels.sums;
         memcpy(whole->x_target, k->x_target, sizeof k->x_target);
-        finish_rows(k, b, loss);
+        finish_rows(k, b, loss, NULL);
         put_rows(k, b, loss);
         break;
     case SL_OUTPUT:
         take_sums(b, part);
         k->labels.sums = whole->labels;
         memcpy(k->x_target, whole->x_target, sizeof k->x_target);
-        finish_rows(k, b, loss);
-        put_gradient(k, b);
+        finish_rows(k, b, loss, &g);
+        put_gradient(k, b, &g);
     }
 }
 
@@ -250,16 +224,17 @@ static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t e
 static void cross_entropy_batch(work *k, batch *b)
 {
     ALIGNED double loss[ROWS];
+    gradient g;
     if (b->plan->segments > 1) {
         long_rows(k, b, k->a->grad.p != NULL, cross_entropy_step);
         return;
     }
     read_rows(k, b);
     sum(k, b);
-    finish_rows(k, b, loss);
+    finish_rows(k, b, loss, k->a->grad.p ? &g : NULL);
     put_rows(k, b, loss);
     if (k->a->grad.p)
-        put_gradient(k, b);
+        put_gradient(k, b, &g);
 }
 
 static void start(work *k, const sl_cross_entropy *a)
