@@ -132,22 +132,18 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     }
 }
 
-/* log1p(S'/e^max) of VD rows. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
-ALWAYS_INLINE void put_log(batch *b, size_t i)
+/* log1p(S'/e^max) of every row. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
+static void batch_log(batch *restrict b)
 {
     const sums *s = &b->sums;
-    vd top = vd_get(s->top + i);
-    top = vd_choose((vd_bits)(top > 0), top, vd_set(1));
-    vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)},
-                            DTYPE == 64);
-    vd_put(b->log + i, log.h);
-    vd_put(b->log_l + i, log.l);
-}
-
-static void batch_log(batch *b)
-{
-    for (size_t i = 0; i < b->lanes; i += VD)
-        put_log(b, i);
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd top = vd_get(s->top + i);
+        top = vd_choose((vd_bits)(top > 0), top, vd_set(1));
+        vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)},
+                                DTYPE == 64);
+        vd_put(b->log + i, log.h);
+        vd_put(b->log_l + i, log.l);
+    }
 }
 
 /* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to

@@ -100,8 +100,8 @@ ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, siz
 /* g optional */
 static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss, gradient *restrict g)
 {
+    batch_log(b);
     for (size_t i = 0; i < b->lanes; i += VD) {
-        put_log(b, i);
         row_values v = find_losses(k, b, i);
         vd_put(loss + i, v.loss);
         if (g)
