@@ -14,11 +14,9 @@ typedef struct {
     uint64_t ignored;                          /* of them, a bit each */
     ALIGNED size_t target[ROWS];
     double kept[ROWS];                         /* 1, or 0 where the target is ignored or the row absent */
-    ALIGNED T x_target[ROWS];                  /* x at the target */
-    ALIGNED double on_target[ROWS];            /* A */
-    double sample[ROWS];                       /* sample_weight */
+    ALIGNED T x_target[ROWS], sample[ROWS];    /* x at the target, sample_weight */
+    ALIGNED double class_weight[ROWS];         /* of the target */
     double total[GROUP], total_l[GROUP];       /* of the losses, row i to lane i % GROUP, with what was lost */
-    ALIGNED double spread[ROWS];               /* q at the target without A */
     label_work labels;
 } work;
 
@@ -54,11 +52,6 @@ static inline void read_values(const sl_array *a, const ptrdiff_t *at, size_t n,
     else
         for (size_t i = 0; i < n; i++)
             memcpy(value + i, a->p + at[i], sizeof(T));
-}
-
-static inline double class_weight(const work *k, size_t class)
-{
-    return k->a->weight ? (double)((const T *)k->a->weight)[class] : 1;
 }
 
 /* Whether the elements of rows follow each other in memory without a gap. */
@@ -178,34 +171,40 @@ static void read_rows(work *restrict k, const batch *restrict b)
     const sl_cross_entropy *a = k->a;
     const sl_shape *s = b->plan->shape;
     ptrdiff_t at[ROWS];
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd_put(k->sample + i, vd_set(1));
-        vd_write(k->x_target + i, vd_set(0));
-        vd_put(k->on_target + i, vd_set(0));
-        vd_put(k->spread + i, vd_set(k->labels.smooth));
-    }
+    for (size_t i = a->target.p ? b->n : 0; i < b->lanes; i++)
+        k->x_target[i] = 0;
     if (a->sample_weight.p) {
         row_offsets(s, a->sample_weight.row, b->number, b->n, at);
-        T sample[ROWS] = {0};
-        read_values(&a->sample_weight, at, b->n, sample);
-        for (size_t i = 0; i < b->lanes; i += VD)
-            vd_put(k->sample + i, vd_read(sample + i));
+        read_values(&a->sample_weight, at, b->n, k->sample);
+        for (size_t i = b->n; i < b->lanes; i++)
+            k->sample[i] = 0;
     }
     if (!a->target.p)
         return;
-    const double share = 1 - a->label_smoothing;
-    if (a->weight)
-        for (size_t i = 0; i < b->n; i++) {
-            double weight = class_weight(k, k->target[i]);
-            k->on_target[i] = k->kept[i] != 0 ? share * weight : 0;
-            k->spread[i] *= weight;
-        }
-    else
-        for (size_t i = 0; i < b->lanes; i += VD)
-            vd_put(k->on_target + i, vd_get(k->kept + i) * share);
+    for (size_t i = 0; i < b->lanes && a->weight; i++)
+        k->class_weight[i] = i < b->n ? (double)((const T *)a->weight)[k->target[i]] : 0;
     for (size_t i = 0; i < b->n; i++)
         at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
     read_values(&a->logits, at, b->n, k->x_target);
 }
+
+/* What sample weight, A, and q at the target without A are of VD rows. */
+ALWAYS_INLINE vd sample_of(const work *k, size_t i)
+{
+    return k->a->sample_weight.p ? vd_read(k->sample + i) : vd_set(1);
+}
+
+ALWAYS_INLINE vd class_weight_of(const work *k, size_t i)
+{
+    return k->a->target.p && k->a->weight ? vd_get(k->class_weight + i) : vd_set(1);
+}
+
+ALWAYS_INLINE vd on_target_of(const work *k, size_t i)
+{
+    const vd_bits kept = (vd_bits)(vd_get(k->kept + i) != 0);
+    return k->a->target.p ? vd_where(kept, k->labels.keep * class_weight_of(k, i)) : vd_set(0);
+}
+
+ALWAYS_INLINE vd spread_of(const work *k, size_t i) { return k->labels.smooth * class_weight_of(k, i); }
 
 #endif

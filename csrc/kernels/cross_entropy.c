@@ -30,7 +30,7 @@ ALWAYS_INLINE void add_dense_losses(row_values *v, const work *k, const batch *b
     vd above = vd_read(b->sums.max + i) - vd_read(l->reference + i);
     vd gap = vd_get(l->gap + i) + vd_get(l->gap_l + i);
     v->weight += mass;
-    v->beside = mass - vd_get(k->spread + i);
+    v->beside = mass - spread_of(k, i);
     v->loss += gap + vd_where((vd_bits)(mass != 0), mass * (above + log));
 }
 
@@ -41,7 +41,7 @@ ALWAYS_INLINE row_values find_losses(const work *k, const batch *b, size_t i)
     vd x = vd_read(k->x_target + i), max = vd_read(b->sums.max + i), gap = max - x, lost = vd_set(0);
     if (DTYPE == 64)
         gap = vd_two_sum(max, -x, &lost);
-    vd on_target = vd_get(k->on_target + i), log_l = vd_get(b->log_l + i) + vd_finite_or_0(lost);
+    vd on_target = on_target_of(k, i), log_l = vd_get(b->log_l + i) + vd_finite_or_0(lost);
     vd from_target = on_target * sum_parts(gap, vd_get(b->log + i), log_l);
     row_values v = {vd_where((vd_bits)(on_target != 0), from_target), on_target, vd_set(0), vd_set(0)};
     if (k->dense)
@@ -51,7 +51,7 @@ ALWAYS_INLINE row_values find_losses(const work *k, const batch *b, size_t i)
         v.loss += z_lse * lse;
         v.excess = z_lse + z_lse;
     }
-    vd loss = vd_get(k->sample + i) * v.loss + undefined(b, i);
+    vd loss = sample_of(k, i) * v.loss + undefined(b, i);
     /* what is no number of T is no loss: the sum agrees with its terms */
     loss = vd_choose((vd_bits)(vd_magnitude(loss) < least), vd_widen(vd_round(loss)), loss);
     v.loss = vd_where((vd_bits)(vd_get(k->kept + i) != 0), vd_number_or_nan(loss));
@@ -71,7 +71,7 @@ ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, siz
     const sums *s = &b->sums;
     const vd_bits kept = (vd_bits)(vd_get(k->kept + i) != 0);
     vd top = vd_get(s->top + i), rest = vd_get(s->rest + i), others = rest + vd_get(s->rest_l + i);
-    vd scale = vd_where(kept, vd_get(k->sample + i) * k->a->grad_scale), inverse = inverse_of(s, i);
+    vd scale = vd_where(kept, sample_of(k, i) * k->a->grad_scale), inverse = inverse_of(s, i);
     put_factors(&g->factors, b, i, scale * (v.weight + v.excess), inverse);
     vd_bits used = (vd_bits)(scale != 0);
     vd_write(g->factors.high + i, vd_where(used, vd_read(g->factors.high + i)));
@@ -83,7 +83,7 @@ ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, siz
         below_top = vd_fma(vd_fma(-below_top, others + top, n), inverse, below_top);
     below_top += undefined(b, i);
     vd_bits most = (vd_bits)(vd_read(k->x_target + i) == vd_read(s->max + i)) & (vd_bits)(top > rest);
-    vd at_target = scale * vd_choose(most, v.beside + below_top, -vd_get(k->on_target + i));
+    vd at_target = scale * vd_choose(most, v.beside + below_top, -on_target_of(k, i));
     vd_put(g->times + i, vd_where(~(most & kept), vd_set(1)));
     vd_put(g->plus + i, vd_where(kept, vd_number_or_nan(at_target)));
     if (!k->dense)
