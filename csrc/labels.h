@@ -126,10 +126,11 @@ ALWAYS_INLINE void add_terms(label_sums *a, const vf *q, const vf *d, int steps,
         if (two)
             gap = even ? vf_add(gap, d[j + 1]) : vf_fma(q[j + 1], d[j + 1], gap);
         sum = j ? vf_add(sum, gap) : gap;
-        if (!even && two && DTYPE == 32)
-            add_vector(&a->mass, vf_add(q[j], q[j + 1]));
-        UNROLL for (int i = j; !even && !(two && DTYPE == 32) && i <= j + two; i++)
-            add_vector(&a->mass, q[i]);
+        if (even)
+            continue;
+        add_vector(&a->mass, two && DTYPE == 32 ? vf_add(q[j], q[j + 1]) : q[j]);
+        if (two && DTYPE == 64)
+            add_vector(&a->mass, q[j + 1]);
     }
     add_vector(&a->gap, sum);
 }

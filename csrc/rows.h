@@ -108,15 +108,15 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         for (size_t row = 0; row < tiles; row++) {
             x[row] = read_x(b, row, chunk);
             e[row] = kept_tile(b, row, chunk);
-            if (mode & LEAVE_TOP && !p->in_double)
+            if (mode & LEAVE_TOP && !p->few)
                 tile_max_two(x[row], p->across, rows_of_tile(b, row), found->max, second);
             else
                 tile_max(x[row], p->across, rows_of_tile(b, row), found->max);
         }
         if (visit)
             visit(context, b, chunk, x, found->max);
-        if (DTYPE == 32 && p->in_double && mode & LEAVE_TOP) {
-            sum_in_double(&b->sums, n, x[0], e[0], mode);
+        if (p->few && mode & LEAVE_TOP) {
+            sum_few(&b->sums, n, x[0], e[0], mode);
             break;
         }
         if (sums_meet(&b->sums, n, chunk == 0, found->max) && mode & STORE)
@@ -254,7 +254,7 @@ static inline void batch_logsumexp(batch *b, double *lse)
     const sums *s = &b->sums;
     ALIGNED double again[ROWS], any[VD];
     size_t row[ROWS], n = 0;
-    const vd share = vd_set(b->plan->in_double ? 0x1p-11 : 0.75);
+    const vd share = vd_set(b->plan->few ? 0x1p-11 : 0.75);
     vd count = vd_set(0);
     for (size_t i = 0; i < b->lanes; i += VD) {
         vd value = logsumexp_of(b, i), rest = vd_get(s->rest + i), sum = rest + vd_get(s->top + i);

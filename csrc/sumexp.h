@@ -175,15 +175,30 @@ static void rows_of_lanes(sums *s, int across, tile_rows rows, const lane_totals
     }
 }
 
-/* The sums over a tile across float32 rows of few columns, in float64: there is no unit to choose and no exponential of
-   the maximum to compute: it is UNIT. Each column is compared with the largest before it; the smaller of the two is one
-   of the others, and its exponential goes back the same way. So they are added up in one order, stored or not. An
-   infinite maximum is taken for a finite one, which others can equal; NaN stays, as the second operand. */
-static void sum_in_double(sums *restrict s, size_t n, tile x, tile e, int mode)
+/* e^(x - max) times TOP_OF_FEW, high and low part; what the difference loses counts in float64. */
+#define TOP_OF_FEW (UNIT * part_scales[0])
+ALWAYS_INLINE vd2 exp_below(vd x, vd max)
+{
+#if DTYPE == 32
+    return (vd2){vd_exp_wide(x - max) * TOP_OF_FEW, vd_set(0)};
+#else
+    const vd floor = vd_set((LEAST - BIAS) * LN2_HI);
+    vd lost, z = vd_two_sum(x, -max, &lost);
+    exp_parts e = exp_in_unit(z, vd_set(0), vd_set(ROUND + PARTS * BIAS), floor);
+    vd q = vd_fma(vd_where((vd_bits)(z > floor), lost), e.q + 1.0, e.q), high = vd_fma(e.scale, q, e.scale);
+    return (vd2){high, vd_fma(e.scale, q, e.scale - high)};
+#endif
+}
+
+/* The sums over a tile across rows of few columns, of float32 in float64: there is no unit to choose, and the exponential
+   of the maximum is known. Each column is compared with the largest before it; the smaller of the two is one of the
+   others, and its exponential goes back the same way. So they are added up in one order, stored or not. An infinite
+   maximum is taken for a finite one, which others can equal; NaN stays, as the second operand. */
+static void sum_few(sums *restrict s, size_t n, tile x, tile e, int mode)
 {
     const vf most = vf_set(MAX_T);
-    vm larger[IN_DOUBLE][ROWS / VL];
-    ALIGNED T other[IN_DOUBLE][ROWS], top[ROWS];
+    vm larger[FEW_COLUMNS][ROWS / VL];
+    ALIGNED T other[FEW_COLUMNS][ROWS], top[ROWS];
     for (size_t i = 0; i < n; i += VL) {
         vf a = vf_min(most, vf_load(x.p + i));
         for (size_t c = 1; c < x.full; c++) {
@@ -195,18 +210,23 @@ static void sum_in_double(sums *restrict s, size_t n, tile x, tile e, int mode)
         vf_store(top + i, vf_max(vf_set(-MAX_T), a));
     }
     for (size_t i = 0; i < n; i += VD) {
-        vd max = vd_read(top + i), rest = max - max;
+        vd max = vd_read(top + i), rest = max - max, rest_l = vd_set(0), lost = rest_l;
         for (size_t c = 1; c < x.full; c++) {
-            vd exponential = vd_exp_wide(vd_read(other[c] + i) - max) * UNIT;
-            rest += exponential;
+            vd2 exponential = exp_below(vd_read(other[c] + i), max);
+            if (DTYPE == 32)
+                rest += exponential.h;
+            else
+                rest = vd_two_sum(rest, exponential.h, &lost);
+            rest_l += lost + exponential.l;
             if (mode & STORE)
-                vd_write(other[c] + i, exponential);
+                vd_write(other[c] + i, exponential.h);
         }
         vd_put(s->rest + i, rest);
-        vd_put(s->top + i, vd_set(UNIT));
+        vd_put(s->rest_l + i, rest_l);
+        vd_put(s->top + i, vd_set(TOP_OF_FEW));
     }
     for (size_t i = 0; mode & STORE && i < n; i += VL) {
-        vf a = vf_set((T)UNIT);
+        vf a = vf_set((T)TOP_OF_FEW);
         for (size_t c = x.full - 1; c > 0; c--) {
             vf b = vf_load(other[c] + i);
             vf_store(e.p + (ptrdiff_t)c * e.step + i, vf_select(larger[c][i / VL], a, b));

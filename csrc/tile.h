@@ -14,7 +14,7 @@
 
 enum {
     FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
-    IN_DOUBLE = 6,   /* up to so many columns float32 rows are summed in float64 */
+    FEW_COLUMNS = 6, /* up to so many columns rows are summed by their distances from the maximum */
     SHORT = 128,     /* up to so many columns rows are transposed rather than summed along */
     SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same for softmax and log_softmax, whose outputs are transposed back */
     STEPS = 128,     /* of a full tile: 16 KiB */
@@ -26,7 +26,7 @@ enum {
 typedef struct {
     const sl_shape *shape;
     int across;
-    int in_double;   /* there, neither units nor what additions lose take any time */
+    int few;         /* as FEW_COLUMNS says */
     size_t batch;    /* rows taken together */
     size_t chunk;    /* columns a tile holds */
     size_t chunks;   /* tiles a row, or a batch across, is cut into */
@@ -79,7 +79,7 @@ static inline plan make_plan(const sl_shape *s, const sl_array *x, size_t across
 {
     plan p = {.shape = s};
     p.across = s->cols <= across || scattered_columns(s, x);
-    p.in_double = DTYPE == 32 && p.across && s->cols <= IN_DOUBLE;
+    p.few = p.across && s->cols <= FEW_COLUMNS;
     p.chunk = p.across ? STEPS : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;
     p.batch = LANES;
