@@ -102,24 +102,26 @@ ALWAYS_INLINE vd vd_exp(vd z)
 ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top, int precise)
 {
     const vd_bits one = (vd_bits)vd_set(1), two52 = (vd_bits)vd_set(0x1p52), exponents = (vd_bits)vd_set(INFINITY);
+    if (precise) { /* products that are subnormal take a hundred cycles: what is 0 in the end is so from the start */
+        const vd_bits some = ~(vd_bits)(rest.h < 0x1p-870);
+        rest = (vd2){vd_where(some, rest.h), vd_where(some, rest.l)};
+    }
     vd lost, sum = vd_two_sum(top.h, rest.h, &lost);
     /* The bits of a double are its logarithm within 0.09, so |s| is less than 0.2005. */
     vd_bits exponent = ((vd_bits)sum - (vd_bits)top.h + ((int64_t)1 << 51)) & exponents;
     vd k = (vd)(exponent >> 52 | two52) - 0x1p52, scale = (vd)(one - exponent), scaled = sum * scale;
-    vd d_l, d = vd_two_sum(scaled, top.h, &d_l), n = (scaled - top.h) + lost * scale;
+    vd d_l, d = vd_two_sum(scaled, top.h, &d_l), above = scaled - top.h, n = vd_fma(lost, scale, above);
     if (!precise) {
         vd s = n / d, w = s * s;
         return (vd2){vd_fma(k, vd_set(ROW_LN2), vd_fma(w * s, VD_POLYNOMIAL(w, WIDE_ATANH_REST), s + s)), vd_set(0)};
     }
-    vd n_l = ((scaled - top.h) - n) + lost * scale + ((top.l * scale - top.l) + rest.l * scale);
-    d_l += lost * scale + (top.l * scale + top.l) + rest.l * scale;
-    /* Products that are subnormal take a hundred cycles: what is 0 in the end is so from the start. */
-    n = vd_where((vd_bits)(n >= d * 0x1p-600 * 0x1p-476) | (vd_bits)(n != n) | (vd_bits)(n < 0), n + n);
-    vd inverse = 1.0 / d, s = n * inverse, rest_s = (vd_fma(-s, d, n) + (n_l + n_l) - s * d_l) * inverse;
-    vd half = vd_where((vd_bits)(vd_magnitude(s) >= 0x1p-500) | (vd_bits)(s != s), s * 0.5), w = half * half;
-    vd whole = k * ROW_LN2_HI, high = whole + s;
-    vd cubed = w * half * VD_POLYNOMIAL(w, ROW_ATANH_REST);
-    return (vd2){high, ((whole - high) + s) + (k * ROW_LN2_LO + (rest_s + cubed))};
+    vd n_l = vd_fma(lost, scale, above - n) + vd_fma(rest.l, scale, vd_fma(top.l, scale, -top.l));
+    d_l = vd_fma(lost, scale, d_l) + vd_fma(rest.l, scale, vd_fma(top.l, scale, top.l));
+    n += n;
+    vd inverse = 1.0 / d, s = n * inverse, rest_s = vd_fma(-s, d_l, vd_fma(-s, d, n) + (n_l + n_l)) * inverse;
+    vd half = vd_where(~(vd_bits)(vd_magnitude(s) < 0x1p-500), s * 0.5), w = half * half;
+    vd whole = k * ROW_LN2_HI, high = whole + s, cubed = w * half * VD_POLYNOMIAL(w, ROW_ATANH_REST);
+    return (vd2){high, ((whole - high) + s) + vd_fma(k, vd_set(ROW_LN2_LO), rest_s + cubed)};
 }
 
 #endif
