@@ -90,6 +90,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     const plan *p = b->plan;
     const size_t tiles = batch_tile_rows(b), n = p->across ? b->lanes : b->n;
     const tile_rows all = {0, n, p->across ? b->lanes : LANES};
+    const int few = p->few && (mode & LEAVE_TOP || p->shape->cols == 2); /* softmax of more is not faster so */
     tile x[LANES], e[LANES];
     lane_totals lanes[LANES];
     ALIGNED T second[ROWS];
@@ -108,14 +109,14 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         for (size_t row = 0; row < tiles; row++) {
             x[row] = read_x(b, row, chunk);
             e[row] = kept_tile(b, row, chunk);
-            if (mode & LEAVE_TOP && !p->few)
+            if (mode & LEAVE_TOP && !few)
                 tile_max_two(x[row], p->across, rows_of_tile(b, row), found->max, second);
             else
                 tile_max(x[row], p->across, rows_of_tile(b, row), found->max);
         }
         if (visit)
             visit(context, b, chunk, x, found->max);
-        if (p->few && mode & LEAVE_TOP) {
+        if (few) {
             sum_few(&b->sums, n, x[0], e[0], mode);
             break;
         }
