@@ -64,6 +64,14 @@ static inline tile read_x(batch *b, size_t row, size_t chunk)
     return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
 }
 
+/* The same once more: what has been read of rows of a single tile is still there. */
+static inline tile read_x_again(batch *b, size_t row, size_t chunk)
+{
+    if (b->x.direct || b->plan->chunks > 1)
+        return read_x(b, row, chunk);
+    return tile_in_buffer(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
+}
+
 /* Where the exponentials of a tile are kept between the walks: in the output, or in `exps` if one batch of tiles is all
    there is; otherwise they are computed again (exps_tile). */
 static inline tile kept_tile(batch *b, size_t row, size_t chunk)
