@@ -202,14 +202,11 @@ static __attribute__((noinline)) void sum_again(const label_tile *t, const T *re
 static inline int all_finite(const label_totals *t, size_t n)
 {
     vd_bits odd = {0};
-    int64_t any = 0;
     for (size_t i = 0; i < n; i += VD) {
         vd all = vd_get(t->gap + i) + vd_get(t->mass + i);
         odd |= (vd_bits)(all - all != 0);
     }
-    UNROLL for (int l = 0; l < VD; l++)
-        any |= odd[l];
-    return !any;
+    return !vd_any(odd);
 }
 
 /* Adds `times` the sums over tiles x, one each of rows along or one across. */

@@ -255,32 +255,33 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
         lse[row[l]] = sum[l];
 }
 
-/* The logsumexp of every row. The error of a float32 row's logarithm, up to 2^-28.8 S'/S, is below 1/20 ULP of any
-   result that is not smaller than 3/4 S'/S; maximum and logarithm may cancel to less. Summed in float64, it is below
-   2^-39.5 S'/S. */
-static inline void batch_logsumexp(batch *b, double *lse)
+/* Where VD float32 rows need that. The error of a logarithm, up to 2^-28.8 S'/S, is below 1/20 ULP of any result that is
+   not smaller than 3/4 S'/S; maximum and logarithm may cancel to less. Summed in float64, it is below 2^-39.5 S'/S. */
+ALWAYS_INLINE vd_bits cancelled(const batch *b, size_t i, vd lse)
 {
     const sums *s = &b->sums;
-    ALIGNED double again[ROWS], any[VD];
-    size_t row[ROWS], n = 0;
-    const vd share = vd_set(b->plan->few ? 0x1p-11 : 0.75);
-    vd count = vd_set(0);
+    vd rest = vd_get(s->rest + i), sum = rest + vd_get(s->top + i), share = vd_set(b->plan->few ? 0x1p-11 : 0.75);
+    return (vd_bits)(vd_read(s->max + i) < 0) & (vd_bits)(vd_magnitude(lse) * sum < rest * share);
+}
+
+/* The logsumexp of every row. */
+static inline void batch_logsumexp(batch *b, double *lse)
+{
+    vd_bits any = {0};
     for (size_t i = 0; i < b->lanes; i += VD) {
-        vd value = logsumexp_of(b, i), rest = vd_get(s->rest + i), sum = rest + vd_get(s->top + i);
-        vd_bits near = (vd_bits)(vd_magnitude(value) * sum < rest * share);
-        vd small = vd_where((vd_bits)(vd_read(s->max + i) < 0) & near, vd_set(1));
+        vd value = logsumexp_of(b, i);
         vd_put(lse + i, value);
-        vd_put(again + i, small);
-        count += small;
+        any |= cancelled(b, i, value);
     }
-    vd_put(any, count);
-    for (size_t l = 1; l < VD; l++)
-        any[0] += any[l];
-    if (DTYPE == 64 || any[0] == 0)
+    if (DTYPE == 64 || !vd_any(any))
         return;
-    for (size_t i = 0; i < b->n; i++) {
-        row[n] = i;
-        n += again[i] != 0;
+    size_t row[ROWS], n = 0;
+    for (size_t i = 0; i < b->n; i += VD) {
+        vd_bits again = cancelled(b, i, vd_get(lse + i));
+        for (size_t l = i; l < min_size(i + VD, b->n); l++) {
+            row[n] = l;
+            n += again[l - i] != 0;
+        }
     }
     const size_t together = b->plan->across ? VD : 1;
     for (size_t i = 0; i < n; i += together)

@@ -42,6 +42,14 @@ ALWAYS_INLINE void vd_write(T *p, vd a)
 
 ALWAYS_INLINE vd vd_choose(vd_bits m, vd a, vd b) { return (vd)((m & (vd_bits)a) | (~m & (vd_bits)b)); }
 ALWAYS_INLINE vd vd_where(vd_bits m, vd a) { return (vd)(m & (vd_bits)a); }
+ALWAYS_INLINE int vd_any(vd_bits m)
+{
+    int64_t any = 0;
+    UNROLL for (int l = 0; l < VD; l++)
+        any |= m[l];
+    return any != 0;
+}
+
 ALWAYS_INLINE vd vd_magnitude(vd a) { return (vd)((vd_bits)a & INT64_MAX); }
 
 /* One NaN for all, whichever one arithmetic came upon first: it depends on the instruction set. */
