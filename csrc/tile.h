@@ -103,8 +103,13 @@ static inline void row_offsets(const sl_shape *s, const ptrdiff_t *stride, const
 {
     if (s->row_dims <= 1) {
         const ptrdiff_t step = s->row_dims ? stride[0] : 0;
-        for (size_t i = 0; i < n; i++)
-            offset[i] = (ptrdiff_t)number[i] * step;
+        ptrdiff_t at = n ? (ptrdiff_t)number[0] * step : 0;
+        if (n && number[n - 1] - number[0] == n - 1) /* mostly; AVX2 has no product of such integers */
+            for (size_t i = 0; i < n; i++, at += step)
+                offset[i] = at;
+        else
+            for (size_t i = 0; i < n; i++)
+                offset[i] = (ptrdiff_t)number[i] * step;
         return;
     }
     size_t index[SL_MAX_DIMS];
