@@ -170,8 +170,8 @@ typedef struct {
     ALIGNED T high[ROWS], low[ROWS];
 } row_factors;
 
-/* Those of VD rows: `weight` times the inverse of their sums. */
-ALWAYS_INLINE void put_factors(row_factors *f, const batch *b, size_t i, vd weight, vd inverse)
+/* Those of VD rows: `weight` times the inverse of their sums, or 0 where they are not `used`, whatever is in them. */
+ALWAYS_INLINE void put_factors(row_factors *f, const batch *b, size_t i, vd weight, vd inverse, vd_bits used)
 {
     const sums *s = &b->sums;
     vd q = weight * inverse, high = vd_number_or_nan(q + undefined(b, i)), low, lost, sum;
@@ -183,8 +183,8 @@ ALWAYS_INLINE void put_factors(row_factors *f, const batch *b, size_t i, vd weig
         high = rounded;
     } else
         low = high - vd_widen(vd_round(high));
-    vd_write(f->high + i, high);
-    vd_write(f->low + i, vd_where((vd_bits)(high == high), low));
+    vd_write(f->high + i, vd_where(used, high));
+    vd_write(f->low + i, vd_where(used & (vd_bits)(high == high), low));
 }
 
 /* high + low + last */
@@ -313,8 +313,9 @@ static inline void put_row_values(const batch *b, const sl_array *a, const doubl
 static inline void put_softmax(batch *b)
 {
     row_factors f;
+    const vd one = vd_set(1);
     for (size_t i = 0; i < b->lanes; i += VD)
-        put_factors(&f, b, i, vd_set(1), inverse_of(&b->sums, i));
+        put_factors(&f, b, i, one, inverse_of(&b->sums, i), (vd_bits)(one == one));
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk);

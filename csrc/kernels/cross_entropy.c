@@ -72,10 +72,7 @@ ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, siz
     const vd_bits kept = (vd_bits)(vd_get(k->kept + i) != 0);
     vd top = vd_get(s->top + i), rest = vd_get(s->rest + i), others = rest + vd_get(s->rest_l + i);
     vd scale = vd_where(kept, sample_of(k, i) * k->a->grad_scale), inverse = inverse_of(s, i);
-    put_factors(&g->factors, b, i, scale * (v.weight + v.excess), inverse);
-    vd_bits used = (vd_bits)(scale != 0);
-    vd_write(g->factors.high + i, vd_where(used, vd_read(g->factors.high + i)));
-    vd_write(g->factors.low + i, vd_where(used, vd_read(g->factors.low + i)));
+    put_factors(&g->factors, b, i, scale * (v.weight + v.excess), inverse, (vd_bits)(scale != 0));
 
     /* -W S'/S + 2 z lse e^max/S: the maximum's gradient less W - q */
     vd n = v.excess * top - v.weight * others, below_top = n * inverse;
