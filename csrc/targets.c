@@ -69,13 +69,18 @@ static inline size_t count_kept(run *r, size_t n, int storage, ptrdiff_t stride)
         signs |= t | (cols - 1 - t);
     }
     size_t ignored = 0, i = n;
-    if (signs >> 63 || (uint64_t)ignore < cols)
-        for (i = 0, p = r->target; i < n; i++, p += stride) {
-            int64_t t = sl_read_target(p, storage);
-            if (is_bad(t, ignore, cols))
-                break;
-            ignored += t == ignore;
+    if (signs >> 63 || (uint64_t)ignore < cols) { /* once more, leaving out those that are ignored */
+        signs = 0;
+        p = r->target;
+        for (i = 0; i < n; i++, p += stride) {
+            uint64_t t = (uint64_t)sl_read_target(p, storage), kept = t != (uint64_t)ignore;
+            ignored += !kept;
+            signs |= (t | (cols - 1 - t)) & -kept;
         }
+    }
+    if (signs >> 63)
+        for (i = 0, p = r->target; !is_bad(sl_read_target(p, storage), ignore, cols); i++)
+            p += stride;
     sl_sum_add(r->weights, (double)(n - ignored));
     return i;
 }
