@@ -150,9 +150,9 @@ ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int 
     a->sum = a->start = vf_add(scale, scale);
 }
 
-/* A sum starts above the largest exponential it will meet, so what an addition loses is known exactly (Dekker 1971), and
-   with the rounding of the exponential it is one term: scale q + (scale - added), where the difference is exact. Beside
-   the exponential of a much larger element all terms would be lost: hence the second largest one. */
+/* A sum starts above the largest exponential it will meet, so what an addition loses is known exactly (Dekker 1971),
+   and with the rounding of the exponential it is one term: scale q + (scale - added), where the difference is exact.
+   Beside the exponential of a much larger element all terms would be lost: hence the second largest one. */
 ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, ptrdiff_t ahead, ptrdiff_t e_ahead, int mode)
 {
     fetch_to_read(x, ahead);

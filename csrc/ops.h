@@ -123,7 +123,7 @@ const sl_backend *sl_backend_named(const char *name);
 /* Reads the index targets of rows [begin, end) of `a` once, before any output is written: adds their part of the
    mean's denominator, the sum over kept rows of weight[target] * sample_weight, and returns the first row whose
    target is neither ignored nor in [0, cols), or -1. (targets.c) */
-ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
-                          int64_t *bad_target);
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end,
+                          sl_sum *denominator, int64_t *bad_target);
 
 #endif

@@ -255,7 +255,7 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
         lse[row[l]] = sum[l];
 }
 
-/* Where VD float32 rows need that. The error of a logarithm, up to 2^-28.8 S'/S, is below 1/20 ULP of any result that is
+/* Where float32 rows need that. The error of a logarithm, up to 2^-28.8 S'/S, is below 1/20 ULP of any result that is
    not smaller than 3/4 S'/S; maximum and logarithm may cancel to less. Summed in float64, it is below 2^-39.5 S'/S. */
 ALWAYS_INLINE vd_bits cancelled(const batch *b, size_t i, vd lse)
 {

@@ -42,6 +42,7 @@ ALWAYS_INLINE void vd_write(T *p, vd a)
 
 ALWAYS_INLINE vd vd_choose(vd_bits m, vd a, vd b) { return (vd)((m & (vd_bits)a) | (~m & (vd_bits)b)); }
 ALWAYS_INLINE vd vd_where(vd_bits m, vd a) { return (vd)(m & (vd_bits)a); }
+
 ALWAYS_INLINE int vd_any(vd_bits m)
 {
     int64_t any = 0;
@@ -104,13 +105,15 @@ ALWAYS_INLINE vd vd_exp(vd z)
     return VD_POLYNOMIAL(r, ROW_EXP) * (vd)(((vd_bits)t + 1023) << 52);
 }
 
-/* log(1 + rest/top) for top > 0, rest >= 0: with 2^k the power of two nearest to 1 + rest/top it is k ln 2 + 2 atanh(s),
-   s = (sum 2^-k - top)/(sum 2^-k + top), one division. sum 2^-k - top is exact (Sterbenz), and with what the sum lost it
-   is rest itself where k is 0: no step cancels. Not `precise`, low parts are let go, which leaves 2^-41. */
+/* log(1 + rest/top) for top > 0, rest >= 0: with 2^k the power of two nearest to 1 + rest/top it is k ln 2 + 2
+   atanh(s), s = (sum 2^-k - top)/(sum 2^-k + top), one division. sum 2^-k - top is exact (Sterbenz), and with what the
+   sum lost it is rest itself where k is 0: no step cancels. Not `precise`, low parts are let go, which leaves 2^-41. */
 ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top, int precise)
 {
     const vd_bits one = (vd_bits)vd_set(1), two52 = (vd_bits)vd_set(0x1p52), exponents = (vd_bits)vd_set(INFINITY);
-    if (precise) { /* products that are subnormal take a hundred cycles: what is 0 in the end is so from the start */
+    /* Products that are subnormal take a hundred cycles: what is 0 in the end, below e^-745 in the units of lanes.h, is
+       so from the start. */
+    if (precise) {
         const vd_bits some = ~(vd_bits)(rest.h < 0x1p-870);
         rest = (vd2){vd_where(some, rest.h), vd_where(some, rest.l)};
     }

@@ -34,7 +34,8 @@ ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vf limit, vf low)
     vf w = vf_mul(vf_mul(vf_keep(small, v), vf_set(UP_1)), up);
     vf tiny = vf_sub_bits(vf_add(w, vf_set(WHOLE)), vf_set(WHOLE));
     tiny = vf_select(vf_lt(f, zero), vf_minus_abs(tiny), tiny);
-    vf y = vf_select(small, tiny, times_factor(vf_drop(small, v), f, vf_drop(vf_lt(v, low), f_l))), either = vf_add(v, f);
+    vf y = vf_select(small, tiny, times_factor(vf_drop(small, v), f, vf_drop(vf_lt(v, low), f_l)));
+    vf either = vf_add(v, f);
     return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));
 }
 
@@ -66,9 +67,8 @@ static inline void tile_scale(tile t, int across, tile_rows rows, const T *facto
         vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c);
         vf limit = vf_div(vf_set(LEAST_NORMAL_T), vf_abs(f));
         limit = vf_select(vf_eq(f, vf_set(0)), vf_set((T)NAN), limit); /* nothing is not below NaN */
-        T *p = t.p + c, *last = t.p + t.full * VL + t.part - VL;
         const int overlap = t.part && t.full;
-        T kept[VL];
+        T *p = t.p + c, *last = overlap ? t.p + (t.full - 1) * VL + t.part : NULL, kept[VL];
         size_t i = 0;
         if (overlap) {
             vf_store(kept, vf_load(last));

@@ -71,8 +71,8 @@ ALWAYS_INLINE largest largest_of(const T *p, ptrdiff_t step, size_t n, int two)
     return a[0];
 }
 
-/* The maximum of each row in a tile and, with `two`, the second largest element, at most MAX_T: the maximum itself where
-   it stands twice, -infinity where it stands alone. */
+/* The maximum of each row in a tile and, with `two`, the second largest element, at most MAX_T: the maximum itself
+   where it stands twice, -infinity where it stands alone. */
 ALWAYS_INLINE void tile_largest(tile t, int across, tile_rows rows, T *m, T *second, int two)
 {
     const vf most = vf_set(MAX_T);
@@ -190,10 +190,10 @@ ALWAYS_INLINE vd2 exp_below(vd x, vd max)
 #endif
 }
 
-/* The sums over a tile across rows of few columns, of float32 in float64: there is no unit to choose, and the exponential
-   of the maximum is known. Each column is compared with the largest before it; the smaller of the two is one of the
-   others, and its exponential goes back the same way. So they are added up in one order, stored or not. An infinite
-   maximum is taken for a finite one, which others can equal; NaN stays, as the second operand. */
+/* The sums over a tile across rows of few columns, of float32 in float64: there is no unit to choose, and the
+   exponential of the maximum is known. Each column is compared with the largest before it; the smaller of the two is
+   one of the others, and its exponential goes back the same way. So they are added up in one order, stored or not. An
+   infinite maximum is taken for a finite one, which others can equal; NaN stays, as the second operand. */
 static void sum_few(sums *restrict s, size_t n, tile x, tile e, int mode)
 {
     const vf most = vf_set(MAX_T);

@@ -81,9 +81,9 @@ static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
     }
 }
 
-/* Clears the ignored ones of n rows from `first`, a bit of `ignored` each. Where rows are so short that they are written
-   faster than told apart, the others get zeros too before they get their gradients, which may not stand where their
-   logits do. */
+/* Clears the ignored ones of n rows from `first`, a bit of `ignored` each. Where rows are so short that they are
+   written faster than told apart, the others get zeros too before they get their gradients, which may not stand where
+   their logits do. */
 static void clear_ignored(const work *k, const plan *p, size_t first, size_t n, uint64_t ignored)
 {
     const sl_array *grad = &k->a->grad;

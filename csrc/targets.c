@@ -165,8 +165,8 @@ static __attribute__((noinline)) ptrdiff_t scan(const sl_cross_entropy *a, int w
     return -1;
 }
 
-ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end, sl_sum *denominator,
-                          int64_t *bad_target)
+ptrdiff_t sl_scan_targets(const sl_cross_entropy *a, int weight_is_double, size_t begin, size_t end,
+                          sl_sum *denominator, int64_t *bad_target)
 {
     fp_state state = fp_enter();
     ptrdiff_t bad = scan(a, weight_is_double, begin, end, denominator, bad_target);

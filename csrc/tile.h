@@ -14,7 +14,7 @@
 
 enum {
     FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
-    FEW_COLUMNS = 6, /* up to so many columns rows are summed by their distances from the maximum */
+    FEW_COLUMNS = 6, /* up to so many columns rows are summed by the distances from their maxima: sum_few */
     SHORT = 128,     /* up to so many columns rows are transposed rather than summed along */
     SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same for softmax and log_softmax, whose outputs are transposed back */
     STEPS = 128,     /* of a full tile: 16 KiB */
@@ -26,7 +26,7 @@ enum {
 typedef struct {
     const sl_shape *shape;
     int across;
-    int few;         /* as FEW_COLUMNS says */
+    int few;         /* no more than FEW_COLUMNS */
     size_t batch;    /* rows taken together */
     size_t chunk;    /* columns a tile holds */
     size_t chunks;   /* tiles a row, or a batch across, is cut into */
