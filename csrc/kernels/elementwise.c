@@ -29,7 +29,7 @@ ALWAYS_INLINE map_result log_sigmoid_and_grad(vf x, int far)
 
 void FN(sigmoid)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, size_t n)
 {
-    map_strided(sigmoid, x, xs, y, ys, NULL, 0, n, 4);
+    map_strided(sigmoid, x, xs, y, ys, NULL, 0, n, DTYPE == 32 ? 5 : 4);
 }
 
 void FN(softplus)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, size_t n)
