@@ -14,11 +14,12 @@ enum { SIDE_BY_SIDE = 6 };
    are loaded before one is stored. */
 typedef void group_step(const void *operands, size_t i, const vf *x, int vectors, size_t n, int far);
 
-/* NaN is not far: it passes through either way. */
+/* NaN is not far: it passes through either way. It must not hide those that are, so that the least is never NaN: it is
+   the second operand. */
 ALWAYS_INLINE int any_far(const vf *x, int vectors)
 {
-    vf lowest = vf_minus_abs(x[0]);
-    UNROLL for (int j = 1; j < vectors; j++)
+    vf lowest = vf_set(0);
+    UNROLL for (int j = 0; j < vectors; j++)
         lowest = vf_min(vf_minus_abs(x[j]), lowest);
     return vm_any(vf_lt(lowest, vf_set(-MODERATE)));
 }

@@ -346,6 +346,25 @@ def test_elementwise_limits(isa, dtype, name):
                 assert_array_equal(np.delete(found, at), np.delete(want, at))
 
 
+def _bce_of_ones(x):
+    return simdloss.binary_cross_entropy_with_logits(x, np.ones_like(x), reduction="none")
+
+
+@pytest.mark.parametrize("name", [*ELEMENTWISE_LIMITS, "binary_cross_entropy_with_logits"])
+@pytest.mark.parametrize("value", [inf, -inf, 1e30, -1e30, -88.0, 88.0])
+def test_nan_hides_nothing(isa, dtype, name, value):
+    """A NaN in one vector, and numbers that need care in the same and other lanes of those beside it."""
+    function = getattr(simdloss, name, None) if name in ELEMENTWISE_LIMITS else _bce_of_ones
+    limit = function(np.full(1, value, dtype))[0]
+    n = 112  # more than the largest group of vectors
+    for at in range(n):
+        x = np.zeros((n, n), dtype)
+        x[:, at] = nan
+        np.fill_diagonal(x, value)
+        for row, found in enumerate(x):
+            assert function(found)[row] == limit
+
+
 def test_zero_dimensional(isa, dtype):
     x = dtype(3.5)
     for found, want in [
