@@ -89,11 +89,11 @@ ALWAYS_INLINE exp_parts exp_in_unit(vf x, vf shift, vf round, vf floor)
         r = vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1 / PARTS))), vf_mul(n, vf_set(LN2_SPLIT_2 / PARTS)));
     vf last = vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS);
 #if DTYPE == 32
-    vf lack = vf_fnma(n, last, vf_lookup(part_lacking, t)), p = V_POLYNOMIAL(r, PART_EXP_REST);
+    vf lack = vf_fnma(n, last, vf_lookup(part_lacking, t)), p = V_POLYNOMIAL(r, r, PART_EXP_REST);
     vf q = vf_add(r, vf_fma(r, vf_fma(r, p, lack), lack)); /* r + r^2 p + (1 + r) lack */
 #else
     r = vf_fnma(n, last, r);
-    vf q = vf_fma(vf_mul(r, r), V_POLYNOMIAL(r, PART_EXP_REST), r);
+    vf square = vf_mul(r, r), q = vf_fma(square, V_POLYNOMIAL(r, square, PART_EXP_REST), r);
 #endif
     return (exp_parts){vf_add_bits(vf_lookup(part_scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS), q};
 }

@@ -18,14 +18,18 @@
 
 ALWAYS_INLINE vf v_minus(vf x) { return vf_sub(vf_set((T)-0.0), x); }
 
-ALWAYS_INLINE vf v_polynomial(vf x, const T *c, int n)
+/* Highest coefficient first. Each step waits for the one before, so a long polynomial is taken as two of the square,
+   which callers know: even and odd powers, no operation more. */
+ALWAYS_INLINE vf v_polynomial(vf x, vf square, const T *c, int n)
 {
-    vf p = vf_set(c[0]);
-    for (int i = 1; i < n; i++)
-        p = vf_fma(p, x, vf_set(c[i]));
-    return p;
+    const int parts = n > 5 ? 2 : 1;
+    vf p[2] = {vf_set(c[0]), vf_set(c[1])}, step = parts == 2 ? square : x;
+    for (int i = parts; i < n; i++)
+        p[i % parts] = vf_fma(p[i % parts], step, vf_set(c[i]));
+    return parts == 1 ? p[0] : n % 2 ? vf_fma(p[1], x, p[0]) : vf_fma(p[0], x, p[1]);
 }
-#define V_POLYNOMIAL(x, ...) v_polynomial(x, (const T[]){__VA_ARGS__}, sizeof((T[]){__VA_ARGS__}) / sizeof(T))
+#define V_POLYNOMIAL(x, square, ...) \
+    v_polynomial(x, square, (const T[]){__VA_ARGS__}, sizeof((T[]){__VA_ARGS__}) / sizeof(T))
 
 /* What the elementwise functions share: e = exp(-|x|) or exp(-x), of any x.
 
@@ -65,7 +69,7 @@ ALWAYS_INLINE v_scaled_exp v_exp(vf z, vf unit, int exact)
     vf d = VF_FUSED ? vf_fnma(n, vf_set(LN2_HI), z)
                     : vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1))), vf_mul(n, vf_set(LN2_SPLIT_2)));
     vf minus_low = vf_set(VF_FUSED ? -LN2_LO : -LN2_SPLIT_3), r = vf_fma(n, minus_low, d);
-    vf square = vf_mul(r, r), q = V_POLYNOMIAL(r, EXP_REST);
+    vf square = vf_mul(r, r), q = V_POLYNOMIAL(r, square, EXP_REST);
     if (exact)
         return (v_scaled_exp){vf_times_pow2(unit, t), d, vf_fma(square, q, vf_mul(n, minus_low))};
     return (v_scaled_exp){vf_times_pow2(unit, t), r, vf_mul(square, q)};
@@ -148,7 +152,7 @@ ALWAYS_INLINE v_one_plus_t v_one_plus_exp(vf x, int far)
 /* log1p(f) - f + f_l and whatever is to be added to it, all small against f */
 ALWAYS_INLINE vf v_log1p_low(v_one_plus_t p, vf more)
 {
-    return vf_fma(p.square, V_POLYNOMIAL(p.f, LOG1P_REST), vf_add(p.f_l, more));
+    return vf_fma(p.square, V_POLYNOMIAL(p.f, p.square, LOG1P_REST), vf_add(p.f_l, more));
 }
 
 /* log(1 + e^x) = max(x, 0) + log1p(e) */
@@ -163,7 +167,7 @@ ALWAYS_INLINE vf v_softplus(vf x, v_one_plus_t p, v_descent w, int far)
 /* 1 - 1/(1 + f), to be brought down */
 ALWAYS_INLINE vf v_fraction(v_one_plus_t p, v_descent w, int far)
 {
-    vf rest = vf_fma(p.square, vf_mul(p.f, V_POLYNOMIAL(p.f, RECIPROCAL)), vf_fnma(p.f, p.f_l, p.f_l));
+    vf rest = vf_fma(p.square, vf_mul(p.f, V_POLYNOMIAL(p.f, p.square, RECIPROCAL)), vf_fnma(p.f, p.f_l, p.f_l));
     return v_rounded(p.f, vf_fnma(p.root, p.f, rest), w, far);
 }
 
