@@ -16,9 +16,10 @@ typedef struct {
     rows_of x, out;                     /* out, optional: where exponentials stay until they are scaled */
     size_t begin, end;                  /* the tiles walked: all, or those of a segment (long.h) */
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
+    int overwritten;                    /* exponentials stand in `scratch` though logits are wanted once more */
     sums sums;
     ALIGNED double log[ROWS], log_l[ROWS]; /* log1p(S'/e^max): logsumexp is max + log */
-    ALIGNED T exps[TILE], scratch[TILE];
+    ALIGNED T scratch[TILE];
 } batch;
 
 /* A batch of the rows in `number`. */
@@ -64,21 +65,22 @@ static inline tile read_x(batch *b, size_t row, size_t chunk)
     return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
 }
 
-/* The same once more: what has been read of rows of a single tile is still there. */
+/* The same once more: what has been read of rows of a single tile is mostly still there. */
 static inline tile read_x_again(batch *b, size_t row, size_t chunk)
 {
-    if (b->x.direct || b->plan->chunks > 1)
+    if (b->x.direct || b->plan->chunks > 1 || b->overwritten)
         return read_x(b, row, chunk);
     return tile_in_buffer(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
 }
 
-/* Where the exponentials of a tile are kept between the walks: in the output, or in `exps` if one batch of tiles is all
-   there is; otherwise they are computed again (exps_tile). */
+/* Where the exponentials of a tile are kept between the walks: in the output, or where its logits were read to if one
+   batch of tiles is all there is, so that fewer lines of the first cache are taken; otherwise they are computed again
+   (exps_tile). */
 static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 {
     if (b->out.direct)
         return tile_in_place(b->plan, &b->out, row, chunk);
-    return tile_in_buffer(b->plan, &b->out, row, b->n, chunk, b->exps + place_of(b, row));
+    return tile_in_buffer(b->plan, &b->out, row, b->n, chunk, b->scratch + place_of(b, row));
 }
 
 /* The exponentials of a tile from its logits, in the rows' present units. */
@@ -103,6 +105,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     lane_totals lanes[LANES];
     ALIGNED T second[ROWS];
     sums part; /* of further tiles than the first, in units of b->sums */
+    b->overwritten = 0;
     sums_start(&b->sums, n, p->across, p->shape->cols);
     if (p->chunks > 1)
         sums_start(&part, n, p->across, p->shape->cols);
@@ -132,6 +135,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
             b->stale = chunk;
         /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
         const int store = mode & STORE || any_infinite(n, found->max) ? STORE : 0;
+        b->overwritten = store > (mode & STORE);
         sum_tiles(&b->sums, all, x, e, mode & LEAVE_TOP ? second : found->max, lanes, mode | store);
         rows_of_lanes(found, p->across, all, lanes);
         if (mode & LEAVE_TOP)
@@ -224,6 +228,7 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
 {
     const size_t cols = b->plan->shape->cols;
     const int across = b->plan->across;
+    ALIGNED T x[TILE]; /* the batch has exponentials in its own */
     ALIGNED double max[VD], sum[VD], sum_l[VD];
     vd2 all = {vd_set(0), vd_set(0)};
     for (size_t l = 0; l < VD; l++)
@@ -231,13 +236,13 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
     for (size_t first = 0, width; first < cols; first += width) {
         width = min_size(TILE / (across ? VD : 1), cols - first);
         for (size_t l = 0; l < n; l++)
-            each_run(b->plan, &b->x, row[l], first, width, b->scratch + l, across ? VD : 1, 0);
+            each_run(b->plan, &b->x, row[l], first, width, x + l, across ? VD : 1, 0);
         for (size_t i = 0; across && i < width; i++)
-            add_exp(&all, vd_read(b->scratch + i * VD), vd_get(max));
+            add_exp(&all, vd_read(x + i * VD), vd_get(max));
         for (size_t i = 0; !across && i < width; i += VD) {
             for (size_t l = width; l < i + VD; l++)
-                b->scratch[l] = -(T)INFINITY;
-            add_exp(&all, vd_read(b->scratch + i), vd_get(max));
+                x[l] = -(T)INFINITY;
+            add_exp(&all, vd_read(x + i), vd_get(max));
         }
     }
     vd_put(sum, all.h);

@@ -16,10 +16,10 @@ enum {
     FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
     FEW_COLUMNS = 6, /* up to so many columns rows are summed by the distances from their maxima: sum_few */
     SHORT = 128,     /* up to so many columns rows are transposed rather than summed along */
-    SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same for softmax and log_softmax, whose outputs are transposed back */
+    SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same where outputs are transposed back and no loss depends on it */
     STEPS = 128,     /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
-    WIDE = TILE / 2, /* of more than LANES rows, so that four such tiles stay in the first level of caches */
+    WIDE = TILE * 3 / 4, /* of more than LANES rows: the first level of caches holds what it is read from and goes to, too */
     SEGMENT = 16,    /* tiles, or more if there would be more than SL_SEGMENTS of them */
 };
 
