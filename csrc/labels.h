@@ -253,13 +253,13 @@ static void raise_references(labels *s, size_t n, int first, const T *m)
         vd_put(s->mass_l + i, vd_set(0));
     }
     for (size_t i = 0; i < n; i += VL) {
-        vf largest = vf_load(m + i);
-        largest = vf_keep(vf_lt(vf_abs(largest), vf_set((T)INFINITY)), largest);
+        vf finite = vf_load(m + i);
+        finite = vf_keep(vf_lt(vf_abs(finite), vf_set((T)INFINITY)), finite);
         if (first)
-            vf_store(s->reference + i, largest);
-        else if (vm_any(vf_lt(vf_load(s->reference + i), largest)))
+            vf_store(s->reference + i, finite);
+        else if (vm_any(vf_lt(vf_load(s->reference + i), finite)))
             for (size_t l = 0; l < VL; l++)
-                raise_reference(s, i + l, ((const T *)&largest)[l]);
+                raise_reference(s, i + l, ((const T *)&finite)[l]);
     }
 }
 

@@ -16,7 +16,7 @@
 #include "tile.h"
 #include "vmath.h"
 
-/* What lanes_step does besides adding exponentials up. */
+/* What sum_tiles does besides adding exponentials up. */
 enum {
     STORE = 1,     /* store them */
     LEAVE_TOP = 2, /* leave out that of the largest element, if the second is smaller; without it, 3 ULP will do */
@@ -89,7 +89,7 @@ ALWAYS_INLINE exp_parts exp_in_unit(vf x, vf shift, vf round, vf floor)
         r = vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1 / PARTS))), vf_mul(n, vf_set(LN2_SPLIT_2 / PARTS)));
     vf last = vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS);
 #if DTYPE == 32
-    vf lack = vf_fnma(n, last, vf_lookup(part_lacking, t)), p = V_POLYNOMIAL(r, r, PART_EXP_REST);
+    vf lack = vf_fnma(n, last, vf_lookup(part_lacking, t)), p = V_POLYNOMIAL(r, vf_mul(r, r), PART_EXP_REST);
     vf q = vf_add(r, vf_fma(r, vf_fma(r, p, lack), lack)); /* r + r^2 p + (1 + r) lack */
 #else
     r = vf_fnma(n, last, r);
@@ -131,58 +131,15 @@ static inline void exp_of_max(const units *u, size_t n, const T *m, double *high
 }
 
 typedef struct {
-    vf shift, round, floor;
-    vf most;      /* elements up to it are summed; NaN too */
-    vf sum, lost; /* what additions to the sum lose and, with LEAVE_TOP, the rounding of exponentials */
-    vf start;     /* of the sum */
-} lane_sums;
-
-/* `at`: the first of the lanes, or the row whose lanes these all are */
-ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int across, size_t at)
-{
-    a->shift = across ? vf_load(u->shift + at) : vf_set(u->shift[at]);
-    a->round = across ? vf_load(u->round + at) : vf_set(u->round[at]);
-    a->floor = across ? vf_load(u->floor + at) : vf_set(u->floor[at]);
-    a->most = across ? vf_load(most + at) : vf_set(most[at]);
-    a->lost = vf_set(0);
-    vf t = vf_fma(vf_max(a->floor, vf_sub(a->most, a->shift)), vf_set(PARTS * LOG2E), a->round);
-    vf scale = vf_add_bits(vf_set(1), t, SIGNIFICAND_BITS - LOG2_PARTS); /* interpolated: not below 2^(n/PARTS) */
-    a->sum = a->start = vf_add(scale, scale);
-}
-
-/* A sum starts above the largest exponential it will meet, so what an addition loses is known exactly (Dekker 1971),
-   and with the rounding of the exponential it is one term: scale q + (scale - added), where the difference is exact.
-   Beside the exponential of a much larger element all terms would be lost: hence the second largest one. */
-ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, ptrdiff_t ahead, ptrdiff_t e_ahead, int mode)
-{
-    fetch_to_read(x, ahead);
-    if (mode & (STORE | OUTPUT))
-        fetch_to_write(e, e_ahead);
-    vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
-    exp_parts part = exp_in_unit(v, a->shift, a->round, a->floor);
-    const int apart = mode & STORE && mode & LEAVE_TOP; /* also the exponential that is left out is stored */
-    vm summed = vf_not_gt(v, a->most);
-    if (mode & LEAVE_TOP && !apart)
-        part.scale = vf_keep(summed, part.scale);
-    vf whole = vf_fma(part.scale, part.q, part.scale);
-    if (mode & STORE)
-        vf_store_n(e, whole, n);
-    vf sum = apart ? vf_add_where(summed, a->sum, whole) : vf_add(a->sum, whole), added = vf_sub(sum, a->sum);
-    vf lost = mode & LEAVE_TOP ? vf_fma(part.scale, part.q, vf_sub(part.scale, added)) : vf_sub(whole, added);
-    a->sum = sum;
-    a->lost = apart ? vf_add_where(summed, a->lost, lost) : vf_add(a->lost, lost);
-}
-
-typedef struct {
     ALIGNED T sum[LANES], lost[LANES];
 } lane_totals;
 
-/* The start, a number of few bits, is a multiple of the last bit of any sum of a tile: subtracting it is exact. */
-ALWAYS_INLINE void lanes_end(const lane_sums *a, lane_totals *t, size_t c)
-{
-    vf_store(t->sum + c, vf_sub(a->sum, a->start));
-    vf_store(t->lost + c, a->lost);
-}
+/* The sums of all lanes (lanes.c): over a tile across, where each is a row and LANES of them make one of t, or over one
+   tile each of rows along, where all belong to one row. `most` is the largest element of each row in a tile or, with
+   LEAVE_TOP, the second largest. */
+#define sum_tiles FN(sum_tiles)
+void sum_tiles(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most, lane_totals *t,
+               int mode);
 
 /* The sums of VD lanes from i, high and low part. float32 has nothing to lose. */
 ALWAYS_INLINE vd2 lanes_sum(const lane_totals *t, size_t i)

@@ -88,7 +88,7 @@ static void store_exps(batch *b, size_t row, size_t chunk, tile e)
 {
     lane_totals unused[ROWS / LANES];
     tile x = read_x(b, row, chunk);
-    sum_tiles(&b->sums, rows_of_tile(b, row), &x, &e, b->sums.max, unused, STORE);
+    sum_tiles(&b->sums.unit, b->plan->across, rows_of_tile(b, row), &x, &e, b->sums.max, unused, STORE);
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE in mode, kept. `visit`, optional,
@@ -106,9 +106,9 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     ALIGNED T second[ROWS];
     sums part; /* of further tiles than the first, in units of b->sums */
     b->overwritten = 0;
-    sums_start(&b->sums, n, p->across, p->shape->cols);
+    sums_start(&b->sums, n, p->shape->cols);
     if (p->chunks > 1)
-        sums_start(&part, n, p->across, p->shape->cols);
+        sums_start(&part, n, p->shape->cols);
     for (size_t i = 0; i < n; i += VL) /* vectors of rows along end with absent ones */
         vf_store(second + i, vf_set(0));
     if (b->begin) { /* the unit that the first segment starts with, too */
@@ -136,7 +136,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
         const int store = mode & STORE || any_infinite(n, found->max) ? STORE : 0;
         b->overwritten = store > (mode & STORE);
-        sum_tiles(&b->sums, all, x, e, mode & LEAVE_TOP ? second : found->max, lanes, mode | store);
+        sum_tiles(&b->sums.unit, p->across, all, x, e, mode & LEAVE_TOP ? second : found->max, lanes, mode | store);
         rows_of_lanes(found, p->across, all, lanes);
         if (mode & LEAVE_TOP)
             find_tops(found, &b->sums.unit, n, second);

@@ -10,9 +10,8 @@
 
 #include "lanes.h"
 
-/* Of up to ROWS rows. Across, row and lane are the same; along, all lanes belong to one row. */
+/* Of up to ROWS rows. */
 typedef struct {
-    int across;
     size_t cols;
     ALIGNED units unit;
     ALIGNED T limit[ROWS];                   /* the maximum above which a new unit is needed */
@@ -22,9 +21,8 @@ typedef struct {
 } sums;
 
 /* In vectors: gcc makes a string instruction of zeros one by one, which takes 30 cycles before the first. */
-static inline void sums_start(sums *s, size_t n, int across, size_t cols)
+static inline void sums_start(sums *s, size_t n, size_t cols)
 {
-    s->across = across;
     s->cols = cols;
     for (size_t i = 0; i < n; i += VL)
         vf_store(s->max + i, vf_set(-(T)INFINITY));
@@ -101,57 +99,6 @@ static inline void tile_max(tile t, int across, tile_rows rows, T *m) { tile_lar
 static void tile_max_two(tile t, int across, tile_rows rows, T *m, T *second)
 {
     tile_largest(t, across, rows, m, second, 1);
-}
-
-/* Vectors of one tile that are summed side by side, so that neither waits for itself. Without OUTPUT, e is any tile. */
-enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 };
-
-ALWAYS_INLINE void sum_vectors(const sums *s, size_t row, size_t c, int vectors, tile x, tile e, const T *most,
-                               lane_totals *t, int mode)
-{
-    lane_sums a[PAIR];
-    const T *p = x.p + c;
-    T *q = e.p + c;
-    size_t i = 0;
-    UNROLL for (int v = 0; v < vectors; v++)
-        lanes_start(&a[v], &s->unit, most, s->across, s->across ? c + v * VL : row);
-    for (; i + STRIDE <= x.full; i += STRIDE)
-        UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q += e.step)
-            UNROLL for (int v = 0; v < vectors; v++)
-                lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
-    for (; i < x.full; i++, p += x.step, q += e.step)
-        UNROLL for (int v = 0; v < vectors; v++)
-            lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
-    UNROLL for (int v = 0; v < vectors; v++, c += VL) {
-        if (x.part > c)
-            lanes_step(&a[v], p + v * VL, q + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);
-        lanes_end(&a[v], t + (s->across ? c / LANES : 0), c % LANES);
-    }
-}
-
-ALWAYS_INLINE void sum_tiles_as(const sums *s, tile_rows rows, const tile *x, const tile *e, const T *most,
-                                lane_totals *t, int mode)
-{
-    for (size_t i = 0; i < (s->across ? 1 : rows.n); i++) {
-        size_t c = 0, row = rows.first + i;
-        for (; c + PAIR * VL <= rows.lanes; c += PAIR * VL)
-            sum_vectors(s, row, c, PAIR, x[i], e[i], most, t + i, mode);
-        if (c < rows.lanes)
-            sum_vectors(s, row, c, 1, x[i], e[i], most, t + i, mode);
-    }
-}
-
-/* The sums of all lanes, over a tile across, LANES of which make one of t, or over one tile each of rows along. `most`
-   is the largest element of each row in a tile or, with LEAVE_TOP, the second largest. */
-static __attribute__((noinline)) void sum_tiles(const sums *s, tile_rows rows, const tile *x, const tile *e,
-                                                const T *most, lane_totals *t, int mode)
-{
-    switch (mode) {
-    case STORE: sum_tiles_as(s, rows, x, e, most, t, STORE); break;
-    case LEAVE_TOP | OUTPUT: sum_tiles_as(s, rows, x, e, most, t, LEAVE_TOP | OUTPUT); break;
-    case LEAVE_TOP: sum_tiles_as(s, rows, x, e, most, t, LEAVE_TOP); break;
-    default: sum_tiles_as(s, rows, x, e, most, t, STORE | LEAVE_TOP);
-    }
 }
 
 /* The sums of rows from those of lanes. */

@@ -68,14 +68,12 @@ def disassembly(path):
 
 
 def kernels(objects):
-    """Object files of the kernels, by the instruction set that their library is named after."""
+    """Object files of the kernels, by the instruction set that their library is named after; not its table of names."""
     found = {}
     for path in objects:
-        if "csrc/kernels" in path.as_posix():
-            (isa,) = re.findall(
-                r"(avx512|avx2|neon|portable)", path.as_posix().split("csrc/kernels")[0].split("/build/")[-1]
-            )
-            found.setdefault(isa, []).append(path)
+        library = re.search(r"/kernels_([a-z0-9]+)_f(32|64)\.dir/", path.as_posix())
+        if library and path.name != "table.c.o":
+            found.setdefault(library[1], []).append(path)
     return found
 
 

@@ -91,7 +91,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
     rows_of x_row = *x, b_row = *weight;
     x_row.direct = b_row.direct = 0;
     sums s = {0};
-    sums_start(&s, 1, 0, p->shape->cols);
+    sums_start(&s, 1, p->shape->cols);
     for (size_t chunk = 0; chunk < p->chunks; chunk++) {
         size_t n = columns_of(p, chunk);
         tile t = tile_read(p, &x_row, row, 1, chunk, x_buffer);
@@ -105,7 +105,7 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
             total = total * root * root;
         }
         tile e = tile_in(p, e_buffer, LANES, n, 0);
-        sum_tiles(&s, only, &t, &e, m, &unused, STORE);
+        sum_tiles(&s.unit, 0, only, &t, &e, m, &unused, STORE);
         s.max[0] = m[0] > s.max[0] ? m[0] : s.max[0];
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
