@@ -54,12 +54,6 @@ static inline void read_values(const sl_array *a, const ptrdiff_t *at, size_t n,
             memcpy(value + i, a->p + at[i], sizeof(T));
 }
 
-/* Whether the elements of rows follow each other in memory without a gap. */
-static inline int without_gaps(const sl_shape *s, const sl_array *a)
-{
-    return s->row_dims == 1 && contiguous_columns(s, a) && a->row[0] == (ptrdiff_t)(s->cols * sizeof(T));
-}
-
 /* Zeros to the outputs of n rows from `first`. */
 static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
 {

@@ -19,7 +19,7 @@ enum {
     SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same where outputs are transposed back and no loss depends on it */
     STEPS = 128,     /* of a full tile: 16 KiB */
     TILE = STEPS * LANES,
-    WIDE = TILE * 3 / 4, /* of more than LANES rows: the first level of caches holds what it is read from and goes to, too */
+    WIDE = TILE * 3 / 4, /* of more than LANES rows: what it is read from and goes to should fit into L1, too */
     SEGMENT = 16,    /* tiles, or more if there would be more than SL_SEGMENTS of them */
 };
 
@@ -59,6 +59,12 @@ static inline int is_aligned(const sl_array *a, ptrdiff_t stride)
 static inline int contiguous_columns(const sl_shape *s, const sl_array *a)
 {
     return is_aligned(a, 0) && (s->cols <= 1 || (s->col_dims == 1 && a->col[0] == sizeof(T)));
+}
+
+/* Whether the elements of rows follow each other in memory without a gap. */
+static inline int without_gaps(const sl_shape *s, const sl_array *a)
+{
+    return s->row_dims == 1 && contiguous_columns(s, a) && a->row[0] == (ptrdiff_t)(s->cols * sizeof(T));
 }
 
 /* Whether the columns of a row lie far apart, as those of a class axis that is not last. */
@@ -239,14 +245,20 @@ static inline void move_across(const plan *p, const rows_of *r, size_t rows, siz
     char *at[ROWS];
     for (size_t i = 0; i < rows; i++)
         at[i] = r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
+    const size_t row = 2 * sizeof(T); /* of a pair */
+    size_t pairs = 0;
+    if (cols == 2 && without_gaps(p->shape, r->array) && (size_t)(at[rows - 1] - at[0]) == (rows - 1) * row)
+        pairs = rows / VL * VL;
     if (r->linear && !out) {
         size_t lanes = rows;
         for (; lanes % VL; lanes++) /* for absent rows anything will do */
             at[lanes] = at[rows - 1];
-        rows_to_tile((const T *const *)at, lanes, cols, buffer, p->batch);
-    } else if (r->linear)
-        tile_to_rows(buffer, p->batch, (T *const *)at, rows, cols);
-    else
+        pairs_to_tile((const T *)at[0], pairs, buffer, p->batch);
+        rows_to_tile((const T *const *)at + pairs, lanes - pairs, cols, buffer + pairs, p->batch);
+    } else if (r->linear) {
+        tile_to_pairs(buffer, p->batch, (T *)at[0], pairs);
+        tile_to_rows(buffer + pairs, p->batch, (T *const *)at + pairs, rows - pairs, cols);
+    } else
         for (size_t i = 0; i < rows; i++)
             each_run(p, r, i, first, cols, buffer + i, (ptrdiff_t)p->batch, out);
 }

@@ -1,5 +1,5 @@
 /* Rows with contiguous columns, to and from a tile across them: squares of SQUARE x SQUARE elements, as many side by
-   side as a vector holds, are turned in registers. */
+   side as a vector holds, are turned in registers. Rows of two columns, one behind the other, take two operations. */
 #ifndef SL_TRANSPOSE_H
 #define SL_TRANSPOSE_H
 
@@ -87,6 +87,28 @@ static inline void tile_to_rows(const T *at, size_t step, T *const *row, size_t 
         for (; c + SQUARE <= cols; c += SQUARE)
             turn_columns(at + r, step, c, SQUARE, row + r, rows);
         turn_last_columns(at + r, step, c, cols - c, row + r, rows);
+    }
+}
+
+/* n rows, a multiple of VL, of two columns, which begin at `row` and have nothing between them, to a tile */
+static inline void pairs_to_tile(const T *row, size_t n, T *at, size_t step)
+{
+    for (size_t i = 0; i < n; i += VL) {
+        vf v[2] = {vf_load(row + 2 * i), vf_load(row + 2 * i + VL)};
+        vf_unzip(v);
+        vf_store(at + i, v[0]);
+        vf_store(at + step + i, v[1]);
+    }
+}
+
+/* the other way */
+static inline void tile_to_pairs(const T *at, size_t step, T *row, size_t n)
+{
+    for (size_t i = 0; i < n; i += VL) {
+        vf v[2] = {vf_load(at + i), vf_load(at + step + i)};
+        vf_zip(v);
+        vf_store(row + 2 * i, v[0]);
+        vf_store(row + 2 * i + VL, v[1]);
     }
 }
 

@@ -151,6 +151,30 @@ static inline void vf_transpose_parts(vf *v)
     v[1] = high;
 }
 
+/* the even lanes of v[0] and v[1], then the odd ones */
+static inline void vf_unzip(vf *v)
+{
+#if DTYPE == 32
+    __m256d even = _mm256_castps_pd(OP(shuffle)(v[0], v[1], 0x88));
+    __m256d odd = _mm256_castps_pd(OP(shuffle)(v[0], v[1], 0xdd));
+    v[0] = _mm256_castpd_ps(_mm256_permute4x64_pd(even, 0xd8));
+    v[1] = _mm256_castpd_ps(_mm256_permute4x64_pd(odd, 0xd8));
+#else
+    vf odd = OP(unpackhi)(v[0], v[1]);
+    v[0] = OP(permute4x64)(OP(unpacklo)(v[0], v[1]), 0xd8);
+    v[1] = OP(permute4x64)(odd, 0xd8);
+#endif
+}
+
+/* the other way */
+static inline void vf_zip(vf *v)
+{
+    vf high = OP(unpackhi)(v[0], v[1]);
+    v[0] = OP(unpacklo)(v[0], v[1]);
+    v[1] = high;
+    vf_transpose_parts(v);
+}
+
 #if DTYPE == 32
 /* doubles of floats; each half of a vf is a vd */
 typedef __m256d vd;

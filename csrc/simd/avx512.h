@@ -148,6 +148,32 @@ static inline void vf_transpose_parts(vf *v)
     v[3] = SHUFFLE_PARTS(odd_low, odd_high, 0xdd);
 }
 
+/* the even lanes of v[0] and v[1], then the odd ones */
+static inline void vf_unzip(vf *v)
+{
+#if DTYPE == 32
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#else
+    const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+#endif
+    vf odd = OP(permutex2var)(v[0], OPI(add)(even, OPI(set1)(1)), v[1]);
+    v[0] = OP(permutex2var)(v[0], even, v[1]);
+    v[1] = odd;
+}
+
+/* the other way */
+static inline void vf_zip(vf *v)
+{
+#if DTYPE == 32
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#else
+    const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+#endif
+    vf high = OP(permutex2var)(v[0], OPI(add)(low, OPI(set1)(VL / 2)), v[1]);
+    v[0] = OP(permutex2var)(v[0], low, v[1]);
+    v[1] = high;
+}
+
 #if DTYPE == 32
 /* doubles of floats; each half of a vf is a vd */
 typedef __m512d vd;

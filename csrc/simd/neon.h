@@ -144,6 +144,22 @@ static inline void vf_transpose(vf *v)
 /* the same with parts of 16 bytes for elements */
 #define vf_transpose_parts(v) ((void)(v))
 
+/* the even lanes of v[0] and v[1], then the odd ones */
+static inline void vf_unzip(vf *v)
+{
+    vf odd = OP(vuzp2)(v[0], v[1]);
+    v[0] = OP(vuzp1)(v[0], v[1]);
+    v[1] = odd;
+}
+
+/* the other way */
+static inline void vf_zip(vf *v)
+{
+    vf high = OP(vzip2)(v[0], v[1]);
+    v[0] = OP(vzip1)(v[0], v[1]);
+    v[1] = high;
+}
+
 #if DTYPE == 32
 /* doubles of floats; each half of a vf is a vd */
 typedef float64x2_t vd;

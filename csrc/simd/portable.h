@@ -132,6 +132,24 @@ static inline void vf_transpose(vf *v)
 /* the same with parts of 16 bytes for elements */
 #define vf_transpose_parts(v) ((void)(v))
 
+/* the even lanes of v[0] and v[1], then the odd ones */
+static inline void vf_unzip(vf *v)
+{
+    vf a[2];
+    for (int i = 0; i < 2 * VL; i++)
+        a[i % 2][i / 2] = v[i / VL][i % VL];
+    memcpy(v, a, sizeof a);
+}
+
+/* the other way */
+static inline void vf_zip(vf *v)
+{
+    vf a[2];
+    for (int i = 0; i < 2 * VL; i++)
+        a[i / VL][i % VL] = v[i % 2][i / 2];
+    memcpy(v, a, sizeof a);
+}
+
 #if DTYPE == 32
 /* doubles of floats; each half of a vf is a vd */
 typedef double vd __attribute__((vector_size(16)));
