@@ -89,11 +89,15 @@ static inline void vf_store_n(T *p, vf a, size_t n)
 #define PART(a, i) _mm512_extractf32x4_ps(a, i)
 #define FROM_PART _mm512_castps128_ps512
 #define SHUFFLE_PARTS _mm512_shuffle_f32x4
+#define EVEN_LANES _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define ZIPPED_LANES _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #else
 #define WITH_PART(a, b, i) _mm512_insertf64x2(a, b, i)
 #define PART(a, i) _mm512_extractf64x2_pd(a, i)
 #define FROM_PART _mm512_castpd128_pd512
 #define SHUFFLE_PARTS _mm512_shuffle_f64x2
+#define EVEN_LANES _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14)
+#define ZIPPED_LANES _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11)
 #endif
 
 /* n elements each of every SQUARE-th row, from column c */
@@ -148,31 +152,17 @@ static inline void vf_transpose_parts(vf *v)
     v[3] = SHUFFLE_PARTS(odd_low, odd_high, 0xdd);
 }
 
-/* the even lanes of v[0] and v[1], then the odd ones */
-static inline void vf_unzip(vf *v)
+/* the lanes `first` of both to v[0], those `further` on to v[1] */
+static inline void vf_pick(vf *v, __m512i first, int further)
 {
-#if DTYPE == 32
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-#else
-    const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
-#endif
-    vf odd = OP(permutex2var)(v[0], OPI(add)(even, OPI(set1)(1)), v[1]);
-    v[0] = OP(permutex2var)(v[0], even, v[1]);
-    v[1] = odd;
+    vf a = OP(permutex2var)(v[0], first, v[1]);
+    v[1] = OP(permutex2var)(v[0], OPI(add)(first, OPI(set1)(further)), v[1]);
+    v[0] = a;
 }
 
-/* the other way */
-static inline void vf_zip(vf *v)
-{
-#if DTYPE == 32
-    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-#else
-    const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
-#endif
-    vf high = OP(permutex2var)(v[0], OPI(add)(low, OPI(set1)(VL / 2)), v[1]);
-    v[0] = OP(permutex2var)(v[0], low, v[1]);
-    v[1] = high;
-}
+/* the even lanes of v[0] and v[1], then the odd ones; and the other way */
+#define vf_unzip(v) vf_pick(v, EVEN_LANES, 1)
+#define vf_zip(v) vf_pick(v, ZIPPED_LANES, VL / 2)
 
 #if DTYPE == 32
 /* doubles of floats; each half of a vf is a vd */
