@@ -1,3 +1,4 @@
+/* The loops over strided elements, one for each way they may be stored. */
 #include "strided.h"
 #include "half.h"
 

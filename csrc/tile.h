@@ -245,9 +245,9 @@ static inline void move_across(const plan *p, const rows_of *r, size_t rows, siz
     char *at[ROWS];
     for (size_t i = 0; i < rows; i++)
         at[i] = r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
-    const size_t row = 2 * sizeof(T); /* of a pair */
     size_t pairs = 0;
-    if (cols == 2 && without_gaps(p->shape, r->array) && (size_t)(at[rows - 1] - at[0]) == (rows - 1) * row)
+    if (p->shape->cols == 2 && without_gaps(p->shape, r->array) &&
+        at[rows - 1] - at[0] == (ptrdiff_t)(rows - 1) * r->array->row[0])
         pairs = rows / VL * VL;
     if (r->linear && !out) {
         size_t lanes = rows;

@@ -19,7 +19,7 @@
 ALWAYS_INLINE vf v_minus(vf x) { return vf_sub(vf_set((T)-0.0), x); }
 
 /* Highest coefficient first. Each step waits for the one before, so a long polynomial is taken as two of the square,
-   which callers know: even and odd powers, no operation more. */
+   which callers know: even and odd powers, no operation more. A short one lets the square go. */
 ALWAYS_INLINE vf v_polynomial(vf x, vf square, const T *c, int n)
 {
     const int parts = n > 5 ? 2 : 1;
