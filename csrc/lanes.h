@@ -108,25 +108,19 @@ ALWAYS_INLINE vd vd_exp_wide(vd z)
     return vd_where(~low, VD_POLYNOMIAL(r, WIDE_EXP) * (vd)(((vd_bits)t + 1023) << 52));
 }
 
-/* e^m in its unit as high and low part, of n rows. Of float32 in float64. */
-static inline void exp_of_max(const units *u, size_t n, const T *m, double *high, double *low)
+/* e^m in its unit, of VD rows. */
+ALWAYS_INLINE vd2 exp_of_max(const units *u, size_t i, const T *m)
 {
 #if DTYPE == 32
     const vd most = vd_set(HEADROOM);
-    for (size_t i = 0; i < n; i += VD) {
-        vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
-        vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
-        vd_put(high + i, vd_exp_wide(vd_choose((vd_bits)(z > most), most, z)) * UNIT);
-        vd_put(low + i, vd_set(0));
-    }
+    vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
+    vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
+    return (vd2){vd_exp_wide(vd_choose((vd_bits)(z > most), most, z)) * UNIT, vd_set(0)};
 #else
-    for (size_t i = 0; i < n; i += VL) {
-        vf x = vf_min(vf_set(MAX_T), vf_load(m + i));
-        exp_parts e = exp_in_unit(x, vf_load(u->shift + i), vf_load(u->round + i), vf_load(u->floor + i));
-        vf h = vf_fma(e.scale, e.q, e.scale);
-        vf_store(high + i, h);
-        vf_store(low + i, vf_fma(e.scale, e.q, vf_sub(e.scale, h)));
-    }
+    vf x = vf_min(vf_set(MAX_T), vf_load(m + i));
+    exp_parts e = exp_in_unit(x, vf_load(u->shift + i), vf_load(u->round + i), vf_load(u->floor + i));
+    vf high = vf_fma(e.scale, e.q, e.scale);
+    return (vd2){high, vf_fma(e.scale, e.q, vf_sub(e.scale, high))};
 #endif
 }
 

@@ -18,7 +18,6 @@ typedef struct {
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     int overwritten;                    /* exponentials stand in `scratch` though logits are wanted once more */
     sums sums;
-    ALIGNED double log[ROWS], log_l[ROWS]; /* log1p(S'/e^max): logsumexp is max + log */
     ALIGNED T scratch[TILE];
 } batch;
 
@@ -101,16 +100,19 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     const size_t tiles = batch_tile_rows(b), n = p->across ? b->lanes : b->n;
     const tile_rows all = {0, n, p->across ? b->lanes : LANES};
     const int few = p->few && (mode & LEAVE_TOP || p->shape->cols == 2); /* softmax of more is not faster so */
+    const int at_once = p->across && p->chunks == 1; /* one tile has all of all rows */
     tile x[LANES], e[LANES];
     lane_totals lanes[LANES];
     ALIGNED T second[ROWS];
     sums part; /* of further tiles than the first, in units of b->sums */
     b->overwritten = 0;
-    sums_start(&b->sums, n, p->shape->cols);
-    if (p->chunks > 1)
-        sums_start(&part, n, p->shape->cols);
-    for (size_t i = 0; i < n; i += VL) /* vectors of rows along end with absent ones */
-        vf_store(second + i, vf_set(0));
+    b->sums.cols = p->shape->cols;
+    if (!at_once) {
+        sums_start(&b->sums, n);
+        sums_start(&part, n);
+        for (size_t i = 0; i < n; i += VL) /* vectors of rows along end with absent ones */
+            vf_store(second + i, vf_set(0));
+    }
     if (b->begin) { /* the unit that the first segment starts with, too */
         tile_max(read_x(b, 0, 0), p->across, rows_of_tile(b, 0), part.max);
         sums_meet(&b->sums, n, 1, part.max);
@@ -137,26 +139,19 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         const int store = mode & STORE || any_infinite(n, found->max) ? STORE : 0;
         b->overwritten = store > (mode & STORE);
         sum_tiles(&b->sums.unit, p->across, all, x, e, mode & LEAVE_TOP ? second : found->max, lanes, mode | store);
-        rows_of_lanes(found, p->across, all, lanes);
-        if (mode & LEAVE_TOP)
-            find_tops(found, &b->sums.unit, n, second);
+        sums_take(found, &b->sums.unit, p->across, all, lanes, second, mode);
         if (chunk)
             sums_add(&b->sums, n, &part, mode);
     }
 }
 
-/* log1p(S'/e^max) of every row. A row without a finite logit has no top: 1 stands in, and the maximum decides. */
-static void batch_log(batch *restrict b)
+/* log1p(S'/e^max) of VD rows: logsumexp is max + log. A row without a finite logit has no top: 1 stands in, and the
+   maximum decides. */
+ALWAYS_INLINE vd2 log_of(const batch *b, size_t i)
 {
-    const sums *s = &b->sums;
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd top = vd_get(s->top + i);
-        top = vd_choose((vd_bits)(top > 0), top, vd_set(1));
-        vd2 log = vd_log_of_sum((vd2){vd_get(s->rest + i), vd_get(s->rest_l + i)}, (vd2){top, vd_get(s->top_l + i)},
-                                DTYPE == 64);
-        vd_put(b->log + i, log.h);
-        vd_put(b->log_l + i, log.l);
-    }
+    vd2 top = parts_get(&b->sums.top, i);
+    top.h = vd_choose((vd_bits)(top.h > 0), top.h, vd_set(1));
+    return vd_log_of_sum(parts_get(&b->sums.rest, i), top, DTYPE == 64);
 }
 
 /* NaN where the maximum is infinite, else 0: such rows have a logsumexp, but no distribution. Rows of nothing sum to
@@ -167,7 +162,7 @@ static inline vd undefined(const batch *b, size_t i)
     return b->plan->shape->cols ? (vd)(max - max) : vd_set(0);
 }
 
-ALWAYS_INLINE vd inverse_of(const sums *s, size_t i) { return 1.0 / (vd_get(s->top + i) + vd_get(s->rest + i)); }
+ALWAYS_INLINE vd inverse_of(const sums *s, size_t i) { return 1.0 / (vd_get(s->top.h + i) + vd_get(s->rest.h + i)); }
 
 /* What makes probabilities, or gradients, of the kept exponentials: high and low part. */
 typedef struct {
@@ -180,8 +175,9 @@ ALWAYS_INLINE void put_factors(row_factors *f, const batch *b, size_t i, vd weig
     const sums *s = &b->sums;
     vd q = weight * inverse, high = vd_number_or_nan(q + undefined(b, i)), low, lost, sum;
     if (DTYPE == 64) {
-        sum = vd_two_sum(vd_get(s->top + i), vd_get(s->rest + i), &lost); /* the exponentials lack top_l too */
-        low = (vd_fma(-q, sum, weight) - q * (lost + vd_get(s->rest_l + i))) * inverse;
+        vd2 rest = parts_get(&s->rest, i);
+        sum = vd_two_sum(vd_get(s->top.h + i), rest.h, &lost); /* the exponentials lack the top's low part, too */
+        low = (vd_fma(-q, sum, weight) - q * (lost + rest.l)) * inverse;
         vd rounded = high + vd_finite_or_0(low);
         low = low - (rounded - high);
         high = rounded;
@@ -200,9 +196,9 @@ ALWAYS_INLINE vd sum_parts(vd high, vd low, vd last)
     return sum + (vd_finite_or_0(lost) + last);
 }
 
-ALWAYS_INLINE vd logsumexp_of(const batch *b, size_t i)
+ALWAYS_INLINE vd logsumexp_of(const batch *b, size_t i, vd2 log)
 {
-    return sum_parts(vd_read(b->sums.max + i), vd_get(b->log + i), vd_get(b->log_l + i));
+    return sum_parts(vd_read(b->sums.max + i), log.h, log.l);
 }
 
 /* The exponentials of a tile, as batch_sum kept them or computed once more. */
@@ -265,19 +261,16 @@ static __attribute__((noinline)) void logsumexp_again(batch *b, const size_t *ro
 ALWAYS_INLINE vd_bits cancelled(const batch *b, size_t i, vd lse)
 {
     const sums *s = &b->sums;
-    vd rest = vd_get(s->rest + i), sum = rest + vd_get(s->top + i), share = vd_set(b->plan->few ? 0x1p-11 : 0.75);
+    vd rest = vd_get(s->rest.h + i), sum = rest + vd_get(s->top.h + i), share = vd_set(b->plan->few ? 0x1p-11 : 0.75);
     return (vd_bits)(vd_read(s->max + i) < 0) & (vd_bits)(vd_magnitude(lse) * sum < rest * share);
 }
 
-/* The logsumexp of every row. */
-static inline void batch_logsumexp(batch *b, double *lse)
+/* The logsumexp of those rows of a batch again. */
+static inline void sharpen_logsumexp(batch *b, double *lse)
 {
     vd_bits any = {0};
-    for (size_t i = 0; i < b->lanes; i += VD) {
-        vd value = logsumexp_of(b, i);
-        vd_put(lse + i, value);
-        any |= cancelled(b, i, value);
-    }
+    for (size_t i = 0; i < b->lanes; i += VD)
+        any |= cancelled(b, i, vd_get(lse + i));
     if (DTYPE == 64 || !vd_any(any))
         return;
     size_t row[ROWS], n = 0;

@@ -87,6 +87,54 @@ typedef struct {
     vd h, l;
 } vd2;
 
+ALWAYS_INLINE vd2 parts_choose(vd_bits m, vd2 a, vd2 b)
+{
+    return (vd2){vd_choose(m, a.h, b.h), vd_choose(m, a.l, b.l)};
+}
+
+/* Sums of exponentials: those of float32 lose nothing that counts. */
+ALWAYS_INLINE vd2 parts_add(vd2 a, vd2 b)
+{
+    if (DTYPE == 32)
+        return (vd2){a.h + b.h, b.l};
+    vd lost, sum = vd_two_sum(a.h, b.h, &lost);
+    return (vd2){sum, a.l + (lost + b.l)};
+}
+
+/* One a row. Float64 serves float32, which has nothing in low parts. */
+typedef struct {
+    ALIGNED double h[ROWS];
+#if DTYPE == 64
+    double l[ROWS];
+#endif
+} row_parts;
+
+ALWAYS_INLINE vd2 parts_get(const row_parts *p, size_t i)
+{
+#if DTYPE == 64
+    return (vd2){vd_get(p->h + i), vd_get(p->l + i)};
+#else
+    return (vd2){vd_get(p->h + i), vd_set(0)};
+#endif
+}
+
+ALWAYS_INLINE void parts_put(row_parts *p, size_t i, vd2 a)
+{
+    vd_put(p->h + i, a.h);
+#if DTYPE == 64
+    vd_put(p->l + i, a.l);
+#endif
+}
+
+/* That of row i times root^2 */
+static inline void parts_scale(row_parts *p, size_t i, double root)
+{
+    p->h[i] = p->h[i] * root * root;
+#if DTYPE == 64
+    p->l[i] = p->l[i] * root * root;
+#endif
+}
+
 #define VD_POLYNOMIAL(x, ...) vd_polynomial(x, (const double[]){__VA_ARGS__}, sizeof((double[]){__VA_ARGS__}) / 8)
 ALWAYS_INLINE vd vd_polynomial(vd x, const double *c, size_t n)
 {

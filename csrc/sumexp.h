@@ -14,23 +14,21 @@
 typedef struct {
     size_t cols;
     ALIGNED units unit;
-    ALIGNED T limit[ROWS];                   /* the maximum above which a new unit is needed */
-    T max[ROWS];                             /* so far; NaN does not count */
-    ALIGNED double rest[ROWS], rest_l[ROWS]; /* S', high and low part */
-    double top[ROWS], top_l[ROWS];           /* e_m, likewise */
+    ALIGNED T limit[ROWS]; /* the maximum above which a new unit is needed */
+    T max[ROWS];           /* so far; NaN does not count */
+    row_parts rest, top;   /* S' and e_m */
 } sums;
 
-/* In vectors: gcc makes a string instruction of zeros one by one, which takes 30 cycles before the first. */
-static inline void sums_start(sums *s, size_t n, size_t cols)
+/* The sums of rows without elements. In vectors: gcc makes a string instruction of zeros one by one, which takes 30
+   cycles before the first. */
+static inline void sums_start(sums *s, size_t n)
 {
-    s->cols = cols;
+    const vd2 nothing = {vd_set(0), vd_set(0)};
     for (size_t i = 0; i < n; i += VL)
         vf_store(s->max + i, vf_set(-(T)INFINITY));
     for (size_t i = 0; i < n; i += VD) {
-        vd_put(s->rest + i, vd_set(0));
-        vd_put(s->rest_l + i, vd_set(0));
-        vd_put(s->top + i, vd_set(0));
-        vd_put(s->top_l + i, vd_set(0));
+        parts_put(&s->rest, i, nothing);
+        parts_put(&s->top, i, nothing);
     }
 }
 
@@ -101,25 +99,20 @@ static void tile_max_two(tile t, int across, tile_rows rows, T *m, T *second)
     tile_largest(t, across, rows, m, second, 1);
 }
 
-/* The sums of rows from those of lanes. */
-static void rows_of_lanes(sums *s, int across, tile_rows rows, const lane_totals *lanes)
+/* The sum of the lanes of a row along. */
+static inline void sum_row(row_parts *sum, size_t row, const lane_totals *lanes)
 {
-    for (size_t i = 0; across && i < rows.lanes; i += VD) {
-        vd2 sum = lanes_sum(lanes + i / LANES, i % LANES);
-        vd_put(s->rest + i, sum.h);
-        vd_put(s->rest_l + i, sum.l);
+    ALIGNED double high[LANES], low[LANES];
+    for (size_t i = 0; i < LANES; i += VD) {
+        vd2 part = lanes_sum(lanes, i);
+        vd_put(high + i, part.h);
+        vd_put(low + i, part.l);
     }
-    for (size_t row = 0; !across && row < rows.n; row++) {
-        ALIGNED double sum[LANES], sum_l[LANES];
-        for (size_t i = 0; i < LANES; i += VD) {
-            vd2 part = lanes_sum(lanes + row, i);
-            vd_put(sum + i, part.h);
-            vd_put(sum_l + i, part.l);
-        }
-        fold(sum, sum_l);
-        s->rest[row] = sum[0];
-        s->rest_l[row] = sum_l[0];
-    }
+    fold(high, low);
+    sum->h[row] = high[0];
+#if DTYPE == 64
+    sum->l[row] = low[0];
+#endif
 }
 
 /* e^(x - max) times TOP_OF_FEW, high and low part; what the difference loses counts in float64. */
@@ -157,20 +150,16 @@ static void sum_few(sums *restrict s, size_t n, tile x, tile e, int mode)
         vf_store(top + i, vf_max(vf_set(-MAX_T), a));
     }
     for (size_t i = 0; i < n; i += VD) {
-        vd max = vd_read(top + i), rest = max - max, rest_l = vd_set(0), lost = rest_l;
+        vd max = vd_read(top + i);
+        vd2 rest = {max - max, vd_set(0)};
         for (size_t c = 1; c < x.full; c++) {
             vd2 exponential = exp_below(vd_read(other[c] + i), max);
-            if (DTYPE == 32)
-                rest += exponential.h;
-            else
-                rest = vd_two_sum(rest, exponential.h, &lost);
-            rest_l += lost + exponential.l;
+            rest = parts_add(rest, exponential);
             if (mode & STORE)
                 vd_write(other[c] + i, exponential.h);
         }
-        vd_put(s->rest + i, rest);
-        vd_put(s->rest_l + i, rest_l);
-        vd_put(s->top + i, vd_set(TOP_OF_FEW));
+        parts_put(&s->rest, i, rest);
+        parts_put(&s->top, i, (vd2){vd_set(TOP_OF_FEW), vd_set(0)});
     }
     for (size_t i = 0; mode & STORE && i < n; i += VL) {
         vf a = vf_set((T)TOP_OF_FEW);
@@ -183,27 +172,14 @@ static void sum_few(sums *restrict s, size_t n, tile x, tile e, int mode)
     }
 }
 
-ALWAYS_INLINE void add_to_rest(sums *s, size_t i, vd high, vd low)
-{
-    vd lost, rest = vd_get(s->rest + i);
-    if (DTYPE == 32) {
-        vd_put(s->rest + i, rest + high);
-        return;
-    }
-    vd_put(s->rest + i, vd_two_sum(rest, high, &lost));
-    vd_put(s->rest_l + i, vd_get(s->rest_l + i) + (lost + low));
-}
-
 /* The sums of row l in the unit of a maximum m, which is not smaller than that of the old one. */
 static void renew_unit(sums *s, size_t l, T m)
 {
     units old = s->unit;
     set_units(&s->unit, s->limit, l, 1, &m, s->cols);
     double root = unit_ratio_root(&old, &s->unit, l);
-    s->rest[l] = s->rest[l] * root * root;
-    s->rest_l[l] = s->rest_l[l] * root * root;
-    s->top[l] = s->top[l] * root * root;
-    s->top_l[l] = s->top_l[l] * root * root;
+    parts_scale(&s->rest, l, root);
+    parts_scale(&s->top, l, root);
 }
 
 /* New units where a row's maximum m left the old one. */
@@ -231,13 +207,23 @@ static inline int sums_meet(sums *s, size_t n, int first, const T *m)
     return outside;
 }
 
-/* The tops of rows, which their sums left out unless the second largest element is as large: then one is taken away. */
-static inline void find_tops(sums *s, const units *u, size_t n, const T *second)
+/* The sums of rows from those of their lanes. With LEAVE_TOP in mode these left out the tops, unless the second largest
+   element is as large: then one is taken away. */
+static void sums_take(sums *s, const units *u, int across, tile_rows rows, const lane_totals *lanes, const T *second,
+                      int mode)
 {
-    exp_of_max(u, n, s->max, s->top, s->top_l);
-    for (size_t i = 0; i < n; i += VD) {
-        vd_bits twice = (vd_bits)(vd_read(s->max + i) == vd_read(second + i));
-        add_to_rest(s, i, vd_where(twice, -vd_get(s->top + i)), vd_where(twice, -vd_get(s->top_l + i)));
+    for (size_t row = 0; !across && row < rows.n; row++)
+        sum_row(&s->rest, row, lanes + row);
+    for (size_t i = 0; i < rows.n; i += VD) {
+        vd2 rest = across ? lanes_sum(lanes + i / LANES, i % LANES) : parts_get(&s->rest, i);
+        vd2 top = {vd_set(0), vd_set(0)};
+        if (mode & LEAVE_TOP) {
+            vd_bits twice = (vd_bits)(vd_read(s->max + i) == vd_read(second + i));
+            top = exp_of_max(u, i, s->max);
+            rest = parts_add(rest, (vd2){vd_where(twice, -top.h), vd_where(twice, -top.l)});
+        }
+        parts_put(&s->rest, i, rest);
+        parts_put(&s->top, i, top);
     }
 }
 
@@ -246,15 +232,14 @@ static inline void find_tops(sums *s, const units *u, size_t n, const T *second)
 static inline void sums_add(sums *restrict s, size_t n, const sums *restrict part, int mode)
 {
     for (size_t i = 0; i < n; i += VD) {
-        add_to_rest(s, i, vd_get(part->rest + i), vd_get(part->rest_l + i));
-        if (!(mode & LEAVE_TOP))
-            continue;
-        vd_bits fresh = (vd_bits)(vd_read(part->max + i) > vd_read(s->max + i));
-        vd top = vd_get(s->top + i), top_l = vd_get(s->top_l + i);
-        vd other = vd_get(part->top + i), other_l = vd_get(part->top_l + i);
-        add_to_rest(s, i, vd_choose(fresh, top, other), vd_choose(fresh, top_l, other_l));
-        vd_put(s->top + i, vd_choose(fresh, other, top));
-        vd_put(s->top_l + i, vd_choose(fresh, other_l, top_l));
+        vd2 rest = parts_add(parts_get(&s->rest, i), parts_get(&part->rest, i));
+        if (mode & LEAVE_TOP) {
+            vd_bits fresh = (vd_bits)(vd_read(part->max + i) > vd_read(s->max + i));
+            vd2 top = parts_get(&s->top, i), other = parts_get(&part->top, i);
+            rest = parts_add(rest, parts_choose(fresh, top, other));
+            parts_put(&s->top, i, parts_choose(fresh, other, top));
+        }
+        parts_put(&s->rest, i, rest);
     }
     for (size_t i = 0; i < n; i += VL)
         vf_store(s->max + i, vf_max(vf_load(part->max + i), vf_load(s->max + i)));

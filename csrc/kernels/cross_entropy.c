@@ -23,10 +23,10 @@ typedef struct {
 } row_values;
 
 /* The losses of what is not at the target. */
-ALWAYS_INLINE void add_dense_losses(row_values *v, const work *k, const batch *b, size_t i)
+ALWAYS_INLINE void add_dense_losses(row_values *v, const work *k, const batch *b, size_t i, vd log)
 {
     const labels *l = &k->labels.sums;
-    vd mass = vd_get(l->mass + i) + vd_get(l->mass_l + i), log = vd_get(b->log + i) + vd_get(b->log_l + i);
+    vd mass = vd_get(l->mass + i) + vd_get(l->mass_l + i);
     vd above = vd_read(b->sums.max + i) - vd_read(l->reference + i);
     vd gap = vd_get(l->gap + i) + vd_get(l->gap_l + i);
     v->weight += mass;
@@ -34,20 +34,19 @@ ALWAYS_INLINE void add_dense_losses(row_values *v, const work *k, const batch *b
     v->loss += gap + vd_where((vd_bits)(mass != 0), mass * (above + log));
 }
 
-/* The losses of rows in float64. Those that are ignored get zeros whatever is in them. */
-ALWAYS_INLINE row_values find_losses(const work *k, const batch *b, size_t i)
+/* The losses of rows in float64, from their log_of. Those that are ignored get zeros whatever is in them. */
+ALWAYS_INLINE row_values find_losses(const work *k, const batch *b, size_t i, vd2 log)
 {
     const double least = DTYPE == 32 ? 0x1p-126 : 0x1p-1022;
     vd x = vd_read(k->x_target + i), max = vd_read(b->sums.max + i), gap = max - x, lost = vd_set(0);
     if (DTYPE == 64)
         gap = vd_two_sum(max, -x, &lost);
-    vd on_target = on_target_of(k, i), log_l = vd_get(b->log_l + i) + vd_finite_or_0(lost);
-    vd from_target = on_target * sum_parts(gap, vd_get(b->log + i), log_l);
+    vd on_target = on_target_of(k, i), from_target = on_target * sum_parts(gap, log.h, log.l + vd_finite_or_0(lost));
     row_values v = {vd_where((vd_bits)(on_target != 0), from_target), on_target, vd_set(0), vd_set(0)};
     if (k->dense)
-        add_dense_losses(&v, k, b, i);
+        add_dense_losses(&v, k, b, i, log.h + log.l);
     if (k->a->lse_square_scale != 0) {
-        vd lse = logsumexp_of(b, i), z_lse = k->a->lse_square_scale * lse;
+        vd lse = logsumexp_of(b, i, log), z_lse = k->a->lse_square_scale * lse;
         v.loss += z_lse * lse;
         v.excess = z_lse + z_lse;
     }
@@ -70,7 +69,8 @@ ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, siz
 {
     const sums *s = &b->sums;
     const vd_bits kept = (vd_bits)(vd_get(k->kept + i) != 0);
-    vd top = vd_get(s->top + i), rest = vd_get(s->rest + i), others = rest + vd_get(s->rest_l + i);
+    vd2 all_others = parts_get(&s->rest, i);
+    vd top = vd_get(s->top.h + i), rest = all_others.h, others = rest + all_others.l;
     vd scale = vd_where(kept, sample_of(k, i) * k->a->grad_scale), inverse = inverse_of(s, i);
     put_factors(&g->factors, b, i, scale * (v.weight + v.excess), inverse, (vd_bits)(scale != 0));
 
@@ -94,13 +94,16 @@ ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, siz
     vd_write(d->half + i, vd_choose((vd_bits)(top > rest), (top + rest) * 0.5, vd_set(INFINITY)));
 }
 
-/* g optional */
-static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss, gradient *restrict g)
+/* lse and g optional */
+static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss, double *restrict lse,
+                        gradient *restrict g)
 {
-    batch_log(b);
     for (size_t i = 0; i < b->lanes; i += VD) {
-        row_values v = find_losses(k, b, i);
+        vd2 log = log_of(b, i);
+        row_values v = find_losses(k, b, i, log);
         vd_put(loss + i, v.loss);
+        if (lse)
+            vd_put(lse + i, logsumexp_of(b, i, log));
         if (g)
             find_gradient(g, k, b, i, v);
     }
@@ -164,14 +167,16 @@ static void sum(work *k, batch *b)
     batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, &k->labels);
 }
 
-static void put_rows(work *k, batch *b, const double *loss)
+/* What rows have one of: the loss, its logarithm; g optional */
+static void put_rows(work *k, batch *b, gradient *g)
 {
     const sl_cross_entropy *a = k->a;
-    ALIGNED double lse[ROWS];
+    ALIGNED double loss[ROWS], lse[ROWS];
+    finish_rows(k, b, loss, a->lse.p ? lse : NULL, g);
     add_to_total(k, b, loss);
     put_row_values(b, &a->loss, loss);
     if (a->lse.p) {
-        batch_logsumexp(b, lse);
+        sharpen_logsumexp(b, lse);
         put_row_values(b, &a->lse, lse);
     }
 }
@@ -196,14 +201,13 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
             join_labels(&k->labels.sums, b, part);
         whole->labels = k->labels.sums;
         memcpy(whole->x_target, k->x_target, sizeof k->x_target);
-        finish_rows(k, b, loss, NULL);
-        put_rows(k, b, loss);
+        put_rows(k, b, NULL);
         break;
     case SL_OUTPUT:
         take_sums(b, part);
         k->labels.sums = whole->labels;
         memcpy(k->x_target, whole->x_target, sizeof k->x_target);
-        finish_rows(k, b, loss, &g);
+        finish_rows(k, b, loss, NULL, &g);
         put_gradient(k, b, &g);
     }
 }
@@ -220,7 +224,6 @@ static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t e
 
 static void cross_entropy_batch(work *k, batch *b)
 {
-    ALIGNED double loss[ROWS];
     gradient g;
     if (b->plan->segments > 1) {
         long_rows(k, b, k->a->grad.p != NULL, cross_entropy_step);
@@ -228,8 +231,7 @@ static void cross_entropy_batch(work *k, batch *b)
     }
     read_rows(k, b);
     sum(k, b);
-    finish_rows(k, b, loss, k->a->grad.p ? &g : NULL);
-    put_rows(k, b, loss);
+    put_rows(k, b, k->a->grad.p ? &g : NULL);
     if (k->a->grad.p)
         put_gradient(k, b, &g);
 }

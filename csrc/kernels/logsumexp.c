@@ -17,8 +17,9 @@ static void sum(const sl_logsumexp *a, batch *b)
 static void put_rows(const sl_logsumexp *a, batch *b)
 {
     ALIGNED double lse[ROWS], sign[ROWS];
-    batch_log(b);
-    batch_logsumexp(b, lse);
+    for (size_t i = 0; i < b->lanes; i += VD)
+        vd_put(lse + i, logsumexp_of(b, i, log_of(b, i)));
+    sharpen_logsumexp(b, lse);
     put_row_values(b, &a->lse, lse);
     if (!a->sign.p)
         return;
@@ -91,7 +92,8 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
     rows_of x_row = *x, b_row = *weight;
     x_row.direct = b_row.direct = 0;
     sums s = {0};
-    sums_start(&s, 1, p->shape->cols);
+    s.cols = p->shape->cols;
+    sums_start(&s, 1);
     for (size_t chunk = 0; chunk < p->chunks; chunk++) {
         size_t n = columns_of(p, chunk);
         tile t = tile_read(p, &x_row, row, 1, chunk, x_buffer);
@@ -109,10 +111,11 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
         s.max[0] = m[0] > s.max[0] ? m[0] : s.max[0];
         total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
     }
-    ALIGNED double tops[VL], tops_l[VL];
+    ALIGNED double top_of[VD];
     double ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
-    exp_of_max(&s.unit, 1, s.max, tops, tops_l);
-    double top = isinf(s.max[0]) ? 1 : tops[0] + tops_l[0];
+    vd2 tops = exp_of_max(&s.unit, 0, s.max);
+    vd_put(top_of, tops.h + tops.l);
+    double top = isinf(s.max[0]) ? 1 : top_of[0];
     total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
     divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
     two_sum(ratio, -1, &excess, &excess_l);

@@ -32,9 +32,10 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
 static void put_log_softmax(batch *b)
 {
     ALIGNED T log[ROWS] = {0};
-    batch_log(b);
-    for (size_t i = 0; i < b->lanes; i += VD)
-        vd_write(log + i, vd_get(b->log + i) + vd_get(b->log_l + i) + undefined(b, i));
+    for (size_t i = 0; i < b->lanes; i += VD) {
+        vd2 value = log_of(b, i);
+        vd_write(log + i, value.h + value.l + undefined(b, i));
+    }
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++)
             log_tile(b, row, chunk, b->sums.max, log);
