@@ -15,9 +15,9 @@
 enum {
     FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
     FEW_COLUMNS = 6, /* up to so many columns rows are summed by the distances from their maxima: sum_few */
-    SHORT = 128,     /* up to so many columns rows are transposed rather than summed along */
+    SHORT = DTYPE == 32 ? 256 : 200,    /* up to so many columns rows are transposed rather than summed along */
     SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same where outputs are transposed back and no loss depends on it */
-    STEPS = 128,     /* of a full tile: 16 KiB */
+    STEPS = 128,     /* of a full tile of LANES rows: 16 KiB */
     TILE = STEPS * LANES,
     WIDE = TILE * 3 / 4, /* of more than LANES rows: what it is read from and goes to should fit into L1, too */
     SEGMENT = 16,    /* tiles, or more if there would be more than SL_SEGMENTS of them */
@@ -84,11 +84,12 @@ static inline int adjacent_rows(const sl_shape *s, const sl_array *a)
 static inline plan make_plan(const sl_shape *s, const sl_array *x, size_t across)
 {
     plan p = {.shape = s};
-    p.across = s->cols <= across || scattered_columns(s, x);
+    const int scattered = scattered_columns(s, x);
+    p.across = s->cols <= across || scattered;
     p.few = p.across && s->cols <= FEW_COLUMNS;
-    p.chunk = p.across ? STEPS : TILE;
+    p.batch = p.across && !scattered && s->cols > STEPS ? LANES / 2 : LANES; /* so that a tile holds all columns */
+    p.chunk = p.across ? TILE / p.batch : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;
-    p.batch = LANES;
     /* More of few columns, unless they lie in runs, whose ends more would cross. */
     if (p.across && !(adjacent_rows(s, x) && s->row_dims > 1))
         while (p.batch < ROWS && (p.batch + LANES) * s->cols <= WIDE)

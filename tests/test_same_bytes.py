@@ -9,7 +9,7 @@ from routines import HAVE_FMA
 import simdloss
 
 every_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-CLASSES = (*range(1, 74), 102, 103, 127, 128, 129, 1000, 4095, 4096, 4097, 50257)
+CLASSES = (*range(1, 74), 102, 103, 127, 128, 129, 200, 201, 256, 257, 1000, 4095, 4096, 4097, 50257)
 
 
 @pytest.fixture
