@@ -27,6 +27,12 @@ _Static_assert(sizeof(segment) <= SL_SEGMENT_BYTES, "see ops.h");
 
 static inline segment *this_segment(const sl_part *part) { return (segment *)part->sums + part->segment; }
 
+/* The segment that long_rows sums before any other, while no logit has been overwritten. */
+static inline segment *first_summed(const batch *b, const sl_part *part)
+{
+    return (segment *)part->sums + (b->plan->segments - 1);
+}
+
 static inline segment *whole_rows(const batch *b, const sl_part *part)
 {
     return (segment *)part->sums + b->plan->segments;
@@ -67,14 +73,17 @@ static void take_sums(batch *b, const sl_part *part)
 
 typedef void long_step(void *context, batch *b, const sl_part *part);
 
-/* All steps of a batch of long rows. */
+/* All steps of a batch of long rows. The first segment is summed last, since the others look at its first tile, which
+   its exponentials may overwrite. */
 static __attribute__((noinline)) void long_rows(void *context, batch *b, int output, long_step *step)
 {
     const plan *p = b->plan;
     segment all[SL_SEGMENTS + 1];
     sl_part part = {.sums = all};
-    for (part.step = SL_SUM; part.segment < p->segments; part.segment++)
+    part.step = SL_SUM;
+    for (part.segment = p->segments; part.segment-- > 0;)
         step(context, b, &part);
+    part.segment = 0;
     part.step = SL_ROWS;
     step(context, b, &part);
     part.step = SL_OUTPUT;

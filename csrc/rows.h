@@ -17,6 +17,7 @@ typedef struct {
     size_t begin, end;                  /* the tiles walked: all, or those of a segment (long.h) */
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     int overwritten;                    /* exponentials stand in `scratch` though logits are wanted once more */
+    int in_place;                       /* they could stand where the logits do in memory, for want of another place */
     sums sums;
     ALIGNED T scratch[TILE];
 } batch;
@@ -29,7 +30,8 @@ static inline void batch_begin(batch *b, const plan *p, const sl_array *x, const
     b->lanes = (n + VL - 1) / VL * VL;
     find_rows(&b->x, p, x, b->number, n);
     find_rows(&b->out, p, out, b->number, n);
-    if (out->p == x->p) /* in place, logits are still wanted after their exponentials are known */
+    b->in_place = out->p == x->p && b->out.direct && p->chunks > 1;
+    if (out->p == x->p) /* logits may still be wanted after their exponentials are known */
         b->out.direct = 0;
     b->begin = b->stale = 0;
     b->end = p->chunks;
@@ -88,6 +90,32 @@ static void store_exps(batch *b, size_t row, size_t chunk, tile e)
     lane_totals unused[ROWS / LANES];
     tile x = read_x(b, row, chunk);
     sum_tiles(&b->sums.unit, b->plan->across, rows_of_tile(b, row), &x, &e, b->sums.max, unused, STORE);
+}
+
+/* In place, lets exponentials overwrite their logits unless these are wanted again: where a later tile asks for another
+   unit than the first and, if `lse` is, for rows of float32 that have nothing above 0 (sharpen_logsumexp). To see that,
+   all tiles are walked: that takes less than computing exponentials twice. */
+static void overwrite_logits(batch *b, int lse)
+{
+    sums *s = &b->sums;
+    const size_t n = b->plan->across ? b->lanes : b->n;
+    ALIGNED T m[ROWS] = {0};
+    if (!b->in_place)
+        return;
+    s->cols = b->plan->shape->cols;
+    sums_start(s, n);
+    for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {
+        for (size_t row = 0; row < batch_tile_rows(b); row++)
+            tile_max(read_x(b, row, chunk), b->plan->across, rows_of_tile(b, row), m);
+        if (sums_meet(s, n, chunk == 0, m))
+            return;
+        for (size_t i = 0; i < n; i += VL)
+            vf_store(s->max + i, vf_max(vf_load(m + i), vf_load(s->max + i)));
+    }
+    for (size_t i = 0; i < b->n && lse && DTYPE == 32; i++)
+        if (s->max[i] < 0)
+            return;
+    b->out.direct = 1;
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE in mode, kept. `visit`, optional,

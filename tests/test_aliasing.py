@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import rowwise
+import scipy.special
 from layouts import OUTPUT_LAYOUTS
 
 import simdloss
@@ -20,6 +21,42 @@ def test_in_place(isa, dtype, routine, output, order):
         want = rowwise.as_tuple(routine.run(same, *args[1:], axis=-1))
         found = rowwise.as_tuple(routine.run(x, *args[1:], axis=-1, **{output: x}))
         assert found[routine.outputs.index(output)] is x
+        for a, b in zip(found, want, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def _ordinary(x):
+    pass
+
+
+def _later_maximum(x):
+    """So much larger that what was summed before is nothing beside it."""
+    x[1, 6000] = 300
+
+
+def _normalised(x):
+    """Log-probabilities, whose logsumexp is next to 0 although none of them is."""
+    x -= scipy.special.logsumexp(x.astype(np.float64), axis=1, keepdims=True).astype(x.dtype)
+
+
+def _no_numbers(x):
+    x[0, 7000], x[1, 5000], x[2] = np.nan, np.inf, -np.inf
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("change", [_ordinary, _later_maximum, _normalised, _no_numbers])
+@pytest.mark.parametrize(("routine", "output"), IN_PLACE, ids=[routine.name for routine, _ in IN_PLACE])
+def test_rows_of_several_tiles_in_place(isa, dtype, routine, output, change, order):
+    """Exponentials may stand where their logits did, but not if these are wanted once more."""
+    arrays = rowwise.data((64, 9001), dtype)
+    change(arrays["logits"])
+    args = rowwise.given(routine, arrays)
+    x, same = (OUTPUT_LAYOUTS[order](args[0]) for _ in range(2))
+    wants_lse = {"return_lse": True} if "cross_entropy" in routine.name else {}
+    for options in ({}, wants_lse):
+        want = rowwise.as_tuple(routine.run(same, *args[1:], axis=-1, **options))
+        x[...] = same
+        found = rowwise.as_tuple(routine.run(x, *args[1:], axis=-1, **options, **{output: x}))
         for a, b in zip(found, want, strict=True):
             np.testing.assert_array_equal(a, b)
 

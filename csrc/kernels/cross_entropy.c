@@ -194,8 +194,10 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
         sum(k, b);
         keep_sums(b, part);
         this_segment(part)->labels = k->labels.sums;
+        memcpy(this_segment(part)->x_target, k->x_target, sizeof k->x_target);
         break;
     case SL_ROWS:
+        memcpy(k->x_target, first_summed(b, part)->x_target, sizeof k->x_target);
         join_sums(b, part);
         if (k->dense)
             join_labels(&k->labels.sums, b, part);
@@ -225,6 +227,7 @@ static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t e
 static void cross_entropy_batch(work *k, batch *b)
 {
     gradient g;
+    overwrite_logits(b, k->a->lse.p != NULL);
     if (b->plan->segments > 1) {
         long_rows(k, b, k->a->grad.p != NULL, cross_entropy_step);
         return;

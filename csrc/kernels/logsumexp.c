@@ -48,6 +48,7 @@ static void logsumexp_step(void *job, batch *b, const sl_part *part)
 
 static void logsumexp_batch(const sl_logsumexp *a, batch *b)
 {
+    overwrite_logits(b, 1);
     if (b->plan->segments > 1) {
         long_rows((void *)a, b, a->softmax.p != NULL, logsumexp_step);
         return;

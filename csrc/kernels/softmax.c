@@ -81,6 +81,8 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
     batch b;
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &p, &a->x, &a->y, first, min_size(p.batch, end - first));
+        if (!a->log)
+            overwrite_logits(&b, 0);
         if (p.segments > 1) {
             long_rows((void *)a, &b, 1, softmax_step);
         } else {
