@@ -29,6 +29,8 @@ static inline void batch_begin(batch *b, const plan *p, const sl_array *x, const
     b->n = n;
     b->lanes = (n + VL - 1) / VL * VL;
     find_rows(&b->x, p, x, b->number, n);
+    if (2 * VL >= LANES) /* walks read each column of a tile at once, for which the second cache is fast enough */
+        b->x.direct |= b->x.adjacent;
     find_rows(&b->out, p, out, b->number, n);
     b->in_place = out->p == x->p && b->out.direct && p->chunks > 1;
     if (out->p == x->p) /* logits may still be wanted after their exponentials are known */

@@ -38,7 +38,8 @@ typedef struct {
 typedef struct {
     const sl_array *array;
     ALIGNED ptrdiff_t row[ROWS];
-    int linear; /* contiguous columns */
+    int linear;   /* contiguous columns */
+    int adjacent; /* across, a whole batch side by side */
     int direct;
 } rows_of;
 
@@ -151,11 +152,20 @@ static inline int are_adjacent(const ptrdiff_t *row, size_t n)
     return apart == 0;
 }
 
+/* Whether the columns of a tile across, `stride` bytes apart, crowd in so few sets of the first cache that they evict
+   each other between one walk and the next, as at powers of two: sets repeat after 4 KiB and have 8 ways or more. */
+static inline int columns_collide(const plan *p, ptrdiff_t stride)
+{
+    enum { PERIOD = 4096, WAYS = 8 };
+    const size_t lowest_bit = (size_t)(stride & -stride), apart = min_size(lowest_bit, PERIOD);
+    return min_size(p->chunk, p->shape->cols) * apart >= WAYS * PERIOD;
+}
+
 static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array *a, const size_t *number, size_t n)
 {
     const sl_shape *s = p->shape;
     r->array = a;
-    r->direct = r->linear = 0;
+    r->direct = r->linear = r->adjacent = 0;
     if (!a->p)
         return;
     r->linear = contiguous_columns(s, a);
@@ -166,8 +176,10 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array 
         r->direct = r->linear;
     for (int d = 0; d < s->row_dims && r->direct; d++)
         r->direct = a->row[d] % (ptrdiff_t)sizeof(T) == 0;
-    if (p->across && r->direct)
-        r->direct = are_adjacent(r->row, n);
+    if (p->across && r->direct) {
+        r->adjacent = are_adjacent(r->row, n);
+        r->direct = r->adjacent && !columns_collide(p, a->col[0]);
+    }
 }
 
 static void move_run(char *at, ptrdiff_t stride, T *buffer, ptrdiff_t step, size_t n, int storage, int out)
@@ -239,11 +251,33 @@ static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, s
     return tile_in(p, buffer, (ptrdiff_t)(p->across ? p->batch : LANES), cols, ahead);
 }
 
-/* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
+/* Copies the columns of a tile across rows that lie side by side to a buffer, or from it if `out`. */
+static void move_columns(const plan *p, const rows_of *r, size_t first, size_t cols, T *buffer, int out)
+{
+    const ptrdiff_t stride = r->array->col[0], next_rows = (ptrdiff_t)(p->batch * sizeof(T));
+    char *at = r->array->p + r->row[0] + (ptrdiff_t)first * stride;
+    for (size_t c = 0; c < cols; c++, at += stride)
+        for (size_t i = 0; i < p->batch; i += VL, buffer += VL) {
+            T *element = (T *)at + i;
+            if (out) {
+                fetch_to_write(element, next_rows);
+                vf_store(element, vf_load(buffer));
+            } else {
+                fetch_to_read(element, next_rows);
+                vf_store(buffer, vf_load(element));
+            }
+        }
+}
+
+/* The same for rows anywhere. */
 static inline void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer,
                                int out)
 {
     char *at[ROWS];
+    if (r->adjacent) {
+        move_columns(p, r, first, cols, buffer, out);
+        return;
+    }
     for (size_t i = 0; i < rows; i++)
         at[i] = r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
     size_t pairs = 0;

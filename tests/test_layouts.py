@@ -74,6 +74,31 @@ def test_target_layout(isa, dtype, routine):
         check(routine, results, exact, f"{shape}, axis {axis}, target {layout}")
 
 
+@pytest.mark.parametrize("width", [64, 50], ids=["images", "windows"])
+@pytest.mark.parametrize("classes", [7, 8, 21, 130])
+@pytest.mark.parametrize("routine", rowwise.ROW_ROUTINES, ids=lambda routine: routine.name)
+def test_columns_a_power_of_two_apart(isa, dtype, routine, classes, width):
+    """As those of images with the class axis in the middle: they crowd in few sets of a cache."""
+    arrays = rowwise.data((2, 32, width, classes), dtype)
+    holders = []
+
+    def lay(a):
+        holders.append(np.full((2, classes, 32, 64), 99, dtype))
+        window = np.moveaxis(holders[-1], 1, -1)[:, :, :width]
+        window[...] = a
+        return window
+
+    x, *others = (lay(a) if a.ndim == 4 else a for a in rowwise.given(routine, arrays))
+    outs = [lay(0) if kind == "elements" else np.zeros(x.shape[:-1], dtype) for kind in routine.results]
+    exact = rowwise.expected(routine, arrays)
+    check(routine, routine.run(x, *others, axis=-1, **dict(zip(routine.outputs, outs, strict=True))), exact, "apart")
+    np.testing.assert_array_equal(x, arrays["logits"])
+    if routine.name in rowwise.IN_PLACE:
+        check(routine, routine.run(x, *others, axis=-1, **{rowwise.IN_PLACE[routine.name]: x}), exact, "in place")
+    for holder in holders:
+        assert (holder[..., width:] == 99).all()
+
+
 @pytest.mark.parametrize("repeated", ["rows", "classes", "both"])
 @pytest.mark.parametrize("routine", rowwise.ROW_ROUTINES, ids=lambda routine: routine.name)
 def test_broadcast_logits(isa, dtype, routine, repeated):
