@@ -60,16 +60,16 @@ static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
     static const T zeros[1];
     const sl_array *grad = &k->a->grad, *loss = &k->a->loss;
     const sl_shape *s = p->shape;
-    const size_t step = without_gaps(s, grad) ? n : 1;
+    const size_t losses = contiguous_rows(s, loss) ? n : 1, grads = without_gaps(s, grad) ? n : 1;
     ptrdiff_t at;
-    for (size_t row = first; row < first + n && loss->p; row++) {
+    for (size_t row = first; row < first + n && loss->p; row += losses) {
         row_offsets(s, loss->row, &row, 1, &at);
-        scatter(loss->p + at, 0, zeros, 1, 1, loss->storage);
+        memset(loss->p + at, 0, losses * (loss->storage & SL_HALF ? 2 : sizeof(T)));
     }
-    for (size_t row = first; row < first + n && grad->p; row += step) {
+    for (size_t row = first; row < first + n && grad->p; row += grads) {
         row_offsets(s, grad->row, &row, 1, &at);
         if (contiguous_columns(s, grad))
-            memset(grad->p + at, 0, step * s->cols * sizeof(T));
+            memset(grad->p + at, 0, grads * s->cols * sizeof(T));
         else
             scatter(grad->p + at, grad->col[0], zeros, 0, s->cols, grad->storage);
     }

@@ -73,8 +73,9 @@ static inline size_t count_kept(run *r, size_t n, int storage, ptrdiff_t stride)
         signs = 0;
         p = r->target;
         for (i = 0; i < n; i++, p += stride) {
-            uint64_t t = (uint64_t)sl_read_target(p, storage), kept = t != (uint64_t)ignore;
-            ignored += !kept;
+            uint64_t t = (uint64_t)sl_read_target(p, storage), apart = t ^ (uint64_t)ignore;
+            uint64_t kept = (apart | -apart) >> 63; /* apart != 0: SSE2 cannot compare 64 bits */
+            ignored += 1 - kept;
             signs |= (t | (cols - 1 - t)) & -kept;
         }
     }
@@ -93,7 +94,7 @@ static size_t count_run(run *r, size_t n)
     }
     const ptrdiff_t stride = r->target_stride;
     switch (r->a->target.storage) {
-    case SL_INT32: return count_kept(r, n, SL_INT32, stride);
+    case SL_INT32: return stride == 4 ? count_kept(r, n, SL_INT32, 4) : count_kept(r, n, SL_INT32, stride);
     case SL_INT64: return stride == 8 ? count_kept(r, n, SL_INT64, 8) : count_kept(r, n, SL_INT64, stride);
     default: return count_kept(r, n, r->a->target.storage, stride);
     }

@@ -68,6 +68,12 @@ static inline int without_gaps(const sl_shape *s, const sl_array *a)
     return s->row_dims == 1 && contiguous_columns(s, a) && a->row[0] == (ptrdiff_t)(s->cols * sizeof(T));
 }
 
+/* Whether a per-row operand has one value behind the other. */
+static inline int contiguous_rows(const sl_shape *s, const sl_array *a)
+{
+    return s->row_dims == 1 && a->row[0] == sizeof(T) && a->storage == 0;
+}
+
 /* Whether the columns of a row lie far apart, as those of a class axis that is not last. */
 static inline int scattered_columns(const sl_shape *s, const sl_array *a)
 {
