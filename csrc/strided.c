@@ -18,41 +18,77 @@ static inline T swapped(const char *p)
     return x;
 }
 
-static inline uint16_t half_bits(const char *p, int storage)
+ALWAYS_INLINE T read_one(const char *p, int storage)
 {
-    uint16_t bits;
-    memcpy(&bits, p, sizeof bits);
-    return storage & SL_SWAPPED ? __builtin_bswap16(bits) : bits;
+    if (storage & SL_HALF) {
+        uint16_t bits;
+        memcpy(&bits, p, sizeof bits);
+        return (T)sl_half_to_float(storage & SL_SWAPPED ? __builtin_bswap16(bits) : bits);
+    }
+    if (storage & SL_SWAPPED)
+        return swapped(p);
+    T x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+ALWAYS_INLINE void write_one(char *p, T x, int storage)
+{
+    if (storage & SL_HALF) {
+        uint16_t bits = sl_float_to_half((float)x);
+        memcpy(p, &bits, sizeof bits);
+    } else
+        memcpy(p, &x, sizeof x);
+}
+
+ALWAYS_INLINE void read_all(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
+{
+    for (size_t i = 0; i < n; i++)
+        to[(ptrdiff_t)i * step] = read_one(from + (ptrdiff_t)i * stride, storage);
+}
+
+ALWAYS_INLINE void write_all(char *to, ptrdiff_t stride, const T *from, ptrdiff_t step, size_t n, int storage)
+{
+    for (size_t i = 0; i < n; i++)
+        write_one(to + (ptrdiff_t)i * stride, from[(ptrdiff_t)i * step], storage);
+}
+
+/* Where strides are known the compiler makes vector code: of neighbours, and of every second element, as the real parts
+   of complex numbers. */
+ALWAYS_INLINE void gather_as(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
+{
+    const ptrdiff_t item = storage & SL_HALF ? 2 : (ptrdiff_t)sizeof(T);
+    if (step == 1 && stride == item)
+        read_all(to, 1, from, item, n, storage);
+    else if (step == 1 && stride == 2 * item)
+        read_all(to, 1, from, 2 * item, n, storage);
+    else
+        read_all(to, step, from, stride, n, storage);
+}
+
+ALWAYS_INLINE void scatter_as(char *to, ptrdiff_t stride, const T *from, ptrdiff_t step, size_t n, int storage)
+{
+    const ptrdiff_t item = storage & SL_HALF ? 2 : (ptrdiff_t)sizeof(T);
+    if (step == 1 && stride == item)
+        write_all(to, item, from, 1, n, storage);
+    else
+        write_all(to, stride, from, step, n, storage);
 }
 
 void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
 {
-    if (storage & SL_HALF)
-        for (size_t i = 0; i < n; i++, to += step, from += stride)
-            *to = (T)sl_half_to_float(half_bits(from, storage));
-    else if (storage & SL_SWAPPED)
-        for (size_t i = 0; i < n; i++, to += step, from += stride)
-            *to = swapped(from);
-    else if (step == 1 && stride == sizeof(T))
-        memcpy(to, from, n * sizeof(T));
-    else if (step == 1 && stride == 2 * sizeof(T)) /* as real parts of complex numbers; vector code */
-        for (size_t i = 0; i < n; i++)
-            memcpy(to + i, from + i * (2 * sizeof(T)), sizeof(T));
-    else
-        for (size_t i = 0; i < n; i++, to += step, from += stride)
-            memcpy(to, from, sizeof(T));
+    switch (storage) {
+    case 0: gather_as(to, step, from, stride, n, 0); break;
+    case SL_SWAPPED: gather_as(to, step, from, stride, n, SL_SWAPPED); break;
+    case SL_HALF: gather_as(to, step, from, stride, n, SL_HALF); break;
+    default: gather_as(to, step, from, stride, n, SL_HALF | SL_SWAPPED);
+    }
 }
 
 void scatter(char *to, ptrdiff_t stride, const T *from, ptrdiff_t step, size_t n, int storage)
 {
     if (storage & SL_HALF)
-        for (size_t i = 0; i < n; i++, to += stride, from += step) {
-            uint16_t bits = sl_float_to_half((float)*from);
-            memcpy(to, &bits, sizeof bits);
-        }
-    else if (step == 1 && stride == sizeof(T))
-        memcpy(to, from, n * sizeof(T));
+        scatter_as(to, stride, from, step, n, SL_HALF);
     else
-        for (size_t i = 0; i < n; i++, to += stride, from += step)
-            memcpy(to, from, sizeof(T));
+        scatter_as(to, stride, from, step, n, 0);
 }

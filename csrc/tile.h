@@ -275,33 +275,59 @@ static void move_columns(const plan *p, const rows_of *r, size_t first, size_t c
         }
 }
 
-/* The same for rows anywhere. */
-static inline void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer,
-                               int out)
+/* Whether the columns of a row lie together, though not as they are in a tile: in another storage or with gaps. */
+static inline int columns_apart(const sl_shape *s, const rows_of *r)
 {
+    return !r->linear && s->col_dims == 1 && !scattered_columns(s, r->array);
+}
+
+/* Copies columns of rows to contiguous memory, or from it if `out`; rows one behind the other as if they were one. */
+static void move_rows(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer, int out)
+{
+    const sl_array *a = r->array;
+    const ptrdiff_t whole = (ptrdiff_t)cols * a->col[0];
+    const int as_one = p->shape->row_dims == 1 && a->row[0] == whole &&
+                       r->row[rows - 1] - r->row[0] == (ptrdiff_t)(rows - 1) * whole;
+    for (size_t i = 0, run = as_one ? rows : 1; i < rows; i += run) {
+        char *at = a->p + r->row[i] + (ptrdiff_t)first * a->col[0];
+        move_run(at, a->col[0], buffer + i * cols, 1, run * cols, a->storage, out);
+    }
+}
+
+/* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
+static void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer, int out)
+{
+    const int apart = columns_apart(p->shape, r);
+    T contiguous[TILE];
     char *at[ROWS];
     if (r->adjacent) {
         move_columns(p, r, first, cols, buffer, out);
         return;
     }
-    for (size_t i = 0; i < rows; i++)
-        at[i] = r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
-    size_t pairs = 0;
-    if (p->shape->cols == 2 && without_gaps(p->shape, r->array) &&
-        at[rows - 1] - at[0] == (ptrdiff_t)(rows - 1) * r->array->row[0])
-        pairs = rows / VL * VL;
-    if (r->linear && !out) {
-        size_t lanes = rows;
-        for (; lanes % VL; lanes++) /* for absent rows anything will do */
-            at[lanes] = at[rows - 1];
-        pairs_to_tile((const T *)at[0], pairs, buffer, p->batch);
-        rows_to_tile((const T *const *)at + pairs, lanes - pairs, cols, buffer + pairs, p->batch);
-    } else if (r->linear) {
-        tile_to_pairs(buffer, p->batch, (T *)at[0], pairs);
-        tile_to_rows(buffer + pairs, p->batch, (T *const *)at + pairs, rows - pairs, cols);
-    } else
+    if (!r->linear && !apart) {
         for (size_t i = 0; i < rows; i++)
             each_run(p, r, i, first, cols, buffer + i, (ptrdiff_t)p->batch, out);
+        return;
+    }
+    for (size_t i = 0; i < rows; i++)
+        at[i] = apart ? (char *)(contiguous + i * cols) : r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
+    const int without = p->shape->cols == 2 && (apart || without_gaps(p->shape, r->array)) &&
+                        at[rows - 1] - at[0] == (ptrdiff_t)((rows - 1) * cols * sizeof(T));
+    const size_t pairs = without ? rows / VL * VL : 0;
+    if (out) {
+        tile_to_pairs(buffer, p->batch, (T *)at[0], pairs);
+        tile_to_rows(buffer + pairs, p->batch, (T *const *)at + pairs, rows - pairs, cols);
+        if (apart)
+            move_rows(p, r, rows, first, cols, contiguous, 1);
+        return;
+    }
+    if (apart)
+        move_rows(p, r, rows, first, cols, contiguous, 0);
+    size_t lanes = rows;
+    for (; lanes % VL; lanes++) /* for absent rows anything will do */
+        at[lanes] = at[rows - 1];
+    pairs_to_tile((const T *)at[0], pairs, buffer, p->batch);
+    rows_to_tile((const T *const *)at + pairs, lanes - pairs, cols, buffer + pairs, p->batch);
 }
 
 static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)

@@ -1,4 +1,4 @@
-# csrc/ops.h, sum.h, targets.h and half.h, for cimport.
+# csrc/ops.h, sum.h, total.h and targets.h, for cimport.
 from libc.stdint cimport int64_t
 from libc.stddef cimport ptrdiff_t
 
@@ -87,6 +87,10 @@ cdef extern from "ops.h" nogil:
         void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
                                    sl_sum *total) noexcept nogil
+        void (*gather)(float *to, ptrdiff_t step, const char *from_, ptrdiff_t stride, size_t n,
+                       int storage) noexcept nogil
+        void (*scatter)(char *to, ptrdiff_t stride, const float *from_, ptrdiff_t step, size_t n,
+                        int storage) noexcept nogil
         void (*probe_read)(const float *x, float *sum, size_t n, size_t times) noexcept nogil
         void (*probe_copy)(const float *x, float *y, size_t n, size_t times) noexcept nogil
         void (*probe_stream)(const float *x, float *y, size_t n, size_t times) noexcept nogil
@@ -107,6 +111,10 @@ cdef extern from "ops.h" nogil:
         void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
                                    sl_sum *total) noexcept nogil
+        void (*gather)(double *to, ptrdiff_t step, const char *from_, ptrdiff_t stride, size_t n,
+                       int storage) noexcept nogil
+        void (*scatter)(char *to, ptrdiff_t stride, const double *from_, ptrdiff_t step, size_t n,
+                        int storage) noexcept nogil
         void (*probe_read)(const double *x, double *sum, size_t n, size_t times) noexcept nogil
         void (*probe_copy)(const double *x, double *y, size_t n, size_t times) noexcept nogil
         void (*probe_stream)(const double *x, double *y, size_t n, size_t times) noexcept nogil
@@ -132,8 +140,3 @@ cdef extern from "total.h" nogil:
 
 cdef extern from "targets.h" nogil:
     double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
-
-
-cdef extern from "half.h" nogil:
-    float sl_half_to_float(unsigned short half)
-    unsigned short sl_float_to_half(float x)

@@ -1,9 +1,9 @@
 """The elementwise routines as NumPy ufuncs: what the functions of the same names fall back to."""
 
 cimport numpy as cnp
-from libc.stdint cimport uint16_t
 
-from simdloss.ops cimport sl_float_to_half, sl_half_to_float
+from simdloss._dispatch cimport active
+from simdloss.ops cimport SL_HALF
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -29,29 +29,22 @@ cdef enum:
     CHUNK = 512
 
 
-cdef inline void store_half(char *to, cnp.npy_intp step, const float *values, size_t n) noexcept nogil:
-    cdef size_t i
-    for i in range(n):
-        (<uint16_t *> (to + <cnp.npy_intp> i * step))[0] = sl_float_to_half(values[i])
-
-
 # float16 is computed in float32, a chunk at a time.
 cdef void loop_f16(char **args, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *data) noexcept nogil:
     cdef Routine routine = <Routine> <size_t> data
     cdef float x[CHUNK]
     cdef float y[CHUNK]
     cdef float z[CHUNK]
-    cdef cnp.npy_intp done = 0, m, i
+    cdef cnp.npy_intp done = 0, m
     while done < dims[0]:
         m = min(<cnp.npy_intp> CHUNK, dims[0] - done)
-        for i in range(m):
-            x[i] = sl_half_to_float((<const uint16_t *> (args[0] + (done + i) * steps[0]))[0])
+        active.f32.gather(x, 1, args[0] + done * steps[0], steps[0], m, SL_HALF)
         if routine == LOG_SIGMOID_AND_GRAD:
             run(routine, <const float *> x, sizeof(float), y, sizeof(float), z, sizeof(float), m)
-            store_half(args[2] + done * steps[2], steps[2], z, m)
+            active.f32.scatter(args[2] + done * steps[2], steps[2], z, 1, m, SL_HALF)
         else:
             run(routine, <const float *> x, sizeof(float), y, sizeof(float), <float *> NULL, 0, m)
-        store_half(args[1] + done * steps[1], steps[1], y, m)
+        active.f32.scatter(args[1] + done * steps[1], steps[1], y, 1, m, SL_HALF)
         done += m
 
 
