@@ -98,8 +98,11 @@ ALWAYS_INLINE void find_gradient(gradient *g, const work *k, const batch *b, siz
 static void finish_rows(work *restrict k, batch *restrict b, double *restrict loss, double *restrict lse,
                         gradient *restrict g)
 {
+    row_parts logs;
+    for (size_t i = 0; i < b->lanes; i += VD) /* first: with all else it would take more registers than AVX2 has */
+        parts_put(&logs, i, log_of(b, i));
     for (size_t i = 0; i < b->lanes; i += VD) {
-        vd2 log = log_of(b, i);
+        vd2 log = parts_get(&logs, i);
         row_values v = find_losses(k, b, i, log);
         vd_put(loss + i, v.loss);
         if (lse)
