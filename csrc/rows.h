@@ -101,9 +101,9 @@ static void overwrite_logits(batch *b, int lse)
 {
     sums *s = &b->sums;
     const size_t n = b->plan->across ? b->lanes : b->n;
-    ALIGNED T m[ROWS] = {0};
     if (!b->in_place)
         return;
+    ALIGNED T m[ROWS] = {0};
     s->cols = b->plan->shape->cols;
     sums_start(s, n);
     for (size_t chunk = 0; chunk < b->plan->chunks; chunk++) {

@@ -60,7 +60,7 @@ static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
     static const T zeros[1];
     const sl_array *grad = &k->a->grad, *loss = &k->a->loss;
     const sl_shape *s = p->shape;
-    const size_t losses = contiguous_rows(s, loss) ? n : 1, grads = without_gaps(s, grad) ? n : 1;
+    const size_t losses = loss->p && contiguous_rows(s, loss) ? n : 1, grads = grad->p && without_gaps(s, grad) ? n : 1;
     ptrdiff_t at;
     for (size_t row = first; row < first + n && loss->p; row += losses) {
         row_offsets(s, loss->row, &row, 1, &at);
