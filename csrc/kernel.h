@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ops.h"
@@ -60,7 +61,8 @@ enum { LANES = 128 / sizeof(T) };
 enum { ROWS = 64 };
 
 /* For arrays of lanes and rows: no vector of theirs crosses a cache line. */
-#define ALIGNED _Alignas(64)
+enum { CACHE_LINE = 64 };
+#define ALIGNED _Alignas(CACHE_LINE)
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 

@@ -7,7 +7,10 @@
 #include "scale.h"
 #include "sumexp.h"
 
-enum { GROUP = 8 }; /* lanes of sums over elements or rows one by one: those of the widest vd */
+enum {
+    GROUP = 8,      /* lanes of sums over elements or rows one by one: those of the widest vd */
+    MOST_HELD = 32, /* tiles: 512 KiB */
+};
 
 typedef struct {
     const plan *plan;
@@ -16,16 +19,29 @@ typedef struct {
     rows_of x, out;                     /* out, optional: where exponentials stay until they are scaled */
     size_t begin, end;                  /* the tiles walked: all, or those of a segment (long.h) */
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
-    int overwritten;                    /* exponentials stand in `scratch` though logits are wanted once more */
+    int overwritten;                    /* exponentials stand where logits were read to and are wanted once more */
     int in_place;                       /* they could stand where the logits do in memory, for want of another place */
+    int both_walks;                     /* this batch walks its tiles a second time, not another */
+    void *memory;                       /* what `held` lies in */
+    T *held;                            /* room for the first tiles of rows of several, or NULL (hold_tiles) */
     sums sums;
     ALIGNED T scratch[TILE];
 } batch;
 
-/* A batch of the rows in `number`. */
-static inline void batch_begin(batch *b, const plan *p, const sl_array *x, const sl_array *out, size_t n)
+/* What is true of all batches of a call. */
+static inline void batch_open(batch *b, const plan *p, int both_walks)
 {
     b->plan = p;
+    b->both_walks = both_walks;
+    b->memory = b->held = NULL;
+}
+
+static inline void batch_close(batch *b) { free(b->memory); }
+
+/* A batch of the rows in `number`. */
+static inline void batch_begin(batch *b, const sl_array *x, const sl_array *out, size_t n)
+{
+    const plan *p = b->plan;
     b->n = n;
     b->lanes = (n + VL - 1) / VL * VL;
     find_rows(&b->x, p, x, b->number, n);
@@ -35,16 +51,17 @@ static inline void batch_begin(batch *b, const plan *p, const sl_array *x, const
     b->in_place = out->p == x->p && b->out.direct && p->chunks > 1;
     if (out->p == x->p) /* logits may still be wanted after their exponentials are known */
         b->out.direct = 0;
+    b->overwritten = 0;
     b->begin = b->stale = 0;
     b->end = p->chunks;
 }
 
 /* A batch of n rows from `first`. */
-static inline void batch_start(batch *b, const plan *p, const sl_array *x, const sl_array *out, size_t first, size_t n)
+static inline void batch_start(batch *b, const sl_array *x, const sl_array *out, size_t first, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         b->number[i] = first + i;
-    batch_begin(b, p, x, out, n);
+    batch_begin(b, x, out, n);
 }
 
 /* Tiles are visited row by row along, and all rows at once across. */
@@ -61,29 +78,55 @@ static inline size_t place_of(const batch *b, size_t row)
     return b->plan->across || b->plan->chunks > 1 ? 0 : row * b->plan->shape->cols;
 }
 
+/* Gives rows of several tiles room for the first MOST_HELD of these, where without it a second walk would read logits
+   into the scratch once more or compute exponentials again, as it does if there is no memory. Not by aligned_alloc:
+   glibc's did not find again what had been freed, and the heap grew. */
+static inline void hold_tiles(batch *b, int mode)
+{
+    const plan *p = b->plan;
+    const int again = mode & STORE ? !b->out.direct : !b->x.direct;
+    const size_t size = min_size(p->chunks, MOST_HELD) * TILE * sizeof(T);
+    if (p->chunks == 1 || !b->out.array->p || !again || !b->both_walks || b->held)
+        return;
+    b->memory = malloc(size + CACHE_LINE);
+    if (b->memory)
+        b->held = (T *)(((uintptr_t)b->memory + CACHE_LINE) / CACHE_LINE * CACHE_LINE);
+}
+
+/* Whether a tile has a place of its own until the batch is done. */
+static inline int is_held(const batch *b, size_t chunk)
+{
+    return b->plan->chunks == 1 || (b->held && chunk < MOST_HELD);
+}
+
+static inline T *buffer_of(batch *b, size_t row, size_t chunk)
+{
+    return b->held && chunk < MOST_HELD ? b->held + chunk * TILE : b->scratch + place_of(b, row);
+}
+
 static inline tile read_x(batch *b, size_t row, size_t chunk)
 {
+    T *buffer = buffer_of(b, row, chunk);
     if (b->plan->across && b->n < b->plan->batch && !b->x.direct && !b->x.linear)
-        memset(b->scratch, 0, sizeof(T) * b->plan->batch * columns_of(b->plan, chunk)); /* absent rows */
-    return tile_read(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
+        memset(buffer, 0, sizeof(T) * b->plan->batch * columns_of(b->plan, chunk)); /* absent rows */
+    return tile_read(b->plan, &b->x, row, b->n, chunk, buffer);
 }
 
-/* The same once more: what has been read of rows of a single tile is mostly still there. */
+/* The same once more: what has been read is mostly still there. */
 static inline tile read_x_again(batch *b, size_t row, size_t chunk)
 {
-    if (b->x.direct || b->plan->chunks > 1 || b->overwritten)
+    if (b->x.direct || !is_held(b, chunk) || b->overwritten)
         return read_x(b, row, chunk);
-    return tile_in_buffer(b->plan, &b->x, row, b->n, chunk, b->scratch + place_of(b, row));
+    return tile_in_buffer(b->plan, &b->x, row, b->n, chunk, buffer_of(b, row, chunk));
 }
 
-/* Where the exponentials of a tile are kept between the walks: in the output, or where its logits were read to if one
-   batch of tiles is all there is, so that fewer lines of the first cache are taken; otherwise they are computed again
-   (exps_tile). */
+/* Where the exponentials of a tile are kept between the walks: in the output, or where its logits were read to if there
+   they can stay, so that fewer lines of the first cache are taken; otherwise they are computed again (exps_tile). */
 static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 {
     if (b->out.direct)
         return tile_in_place(b->plan, &b->out, row, chunk);
-    return tile_in_buffer(b->plan, &b->out, row, b->n, chunk, b->scratch + place_of(b, row));
+    return tile_in_buffer(b->plan, &b->out, row, b->n, chunk, buffer_of(b, row, chunk));
 }
 
 /* The exponentials of a tile from its logits, in the rows' present units. */
@@ -135,7 +178,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
     lane_totals lanes[LANES];
     ALIGNED T second[ROWS];
     sums part; /* of further tiles than the first, in units of b->sums */
-    b->overwritten = 0;
+    hold_tiles(b, mode);
     b->sums.cols = p->shape->cols;
     if (!at_once) {
         sums_start(&b->sums, n);
@@ -167,7 +210,7 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
             b->stale = chunk;
         /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
         const int store = mode & STORE || any_infinite(n, found->max) ? STORE : 0;
-        b->overwritten = store > (mode & STORE);
+        b->overwritten |= store > (mode & STORE);
         sum_tiles(&b->sums.unit, p->across, all, x, e, mode & LEAVE_TOP ? second : found->max, lanes, mode | store);
         sums_take(found, &b->sums.unit, p->across, all, lanes, second, mode);
         if (chunk)
@@ -235,7 +278,7 @@ ALWAYS_INLINE vd logsumexp_of(const batch *b, size_t i, vd2 log)
 static tile exps_tile(batch *b, size_t row, size_t chunk)
 {
     tile e = kept_tile(b, row, chunk);
-    if (chunk < b->stale || (!b->out.direct && b->plan->chunks > 1))
+    if (chunk < b->stale || (!b->out.direct && !is_held(b, chunk)))
         store_exps(b, row, chunk, e);
     return e;
 }

@@ -94,7 +94,26 @@ def _in_place(routine, args, n):
         return rowwise.as_tuple(routine.run(*args, axis=-1, **{rowwise.IN_PLACE[routine.name]: args[0]}))
 
 
-CALLS = {"as it is": _as_it_is, "class axis first": _class_axis_first, "in place": _in_place}
+def _every_second(routine, args, n):
+    """Logits and what is as large as they are: these tiles have no place in memory of their own."""
+    args = [spread(a) if a.ndim == 2 else a for a in args]
+    outs = [
+        spread(args[0]) if kind == "elements" else np.empty(len(args[0]), args[0].dtype) for kind in routine.results
+    ]
+    with simdloss.num_threads(n):
+        return rowwise.as_tuple(routine.run(*args, axis=-1, **dict(zip(routine.outputs, outs, strict=True))))
+
+
+def spread(x):
+    return np.repeat(x, 2, axis=1)[:, ::2]
+
+
+CALLS = {
+    "as it is": _as_it_is,
+    "class axis first": _class_axis_first,
+    "in place": _in_place,
+    "every second": _every_second,
+}
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -125,25 +144,42 @@ def test_segments_grow(isa, dtype):
         np.testing.assert_allclose(grad[:, :7], 0.5 / (x.shape[1] - 1), rtol=3 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("layout", [np.asarray, spread], ids=["as it is", "every second"])
 @pytest.mark.parametrize("at", [0, 70_000, -1])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_no_number(isa, dtype, value, at):
+def test_no_number(isa, dtype, value, at, layout):
     """Wherever in a long row it stands: NaN spoils all, +inf and rows of -inf have no distribution."""
     x = np.zeros((2, CLASSES), dtype) if value != -np.inf else np.full((2, CLASSES), -np.inf, dtype)
     x[:, at] = value
+    x = layout(x)
+    out = layout(np.empty_like(x))
     target = np.array([3, -100])
     for n in (1, 3):
         with simdloss.num_threads(n):
-            lse, grad = simdloss.logsumexp_and_grad(x)
+            lse, grad = simdloss.logsumexp_and_grad(x, grad_out=out)
             np.testing.assert_array_equal(lse, np.full(2, value, dtype))
             assert np.isnan(grad).all()
-            assert np.isnan(simdloss.softmax(x)).all()
-            assert np.isnan(simdloss.log_softmax(x)).all()
-            loss, grad = simdloss.cross_entropy_and_grad(x, target, reduction="none", label_smoothing=0.1)
+            assert np.isnan(simdloss.softmax(x, out=out)).all()
+            assert np.isnan(simdloss.log_softmax(x, out=out)).all()
+            loss, grad = simdloss.cross_entropy_and_grad(x, target, reduction="none", label_smoothing=0.1, grad_out=out)
             assert np.isnan(loss[0])
             assert np.isnan(grad[0]).all()
             assert loss[1] == 0
             assert not grad[1].any(), "of an ignored row"
+
+
+@pytest.mark.parametrize("classes", [9001, CLASSES])
+@pytest.mark.parametrize("routine", rowwise.ROW_ROUTINES, ids=lambda routine: routine.name)
+def test_neighbours_of_infinity(isa, dtype, routine, classes):
+    """Rows taken together with one that has no distribution are as without it."""
+    arrays = rowwise.data((7, classes), dtype)
+    args = rowwise.given(routine, arrays)
+    want = _class_axis_first(routine, args, 1)
+    args[0][1, classes // 3] = np.inf
+    found = _class_axis_first(routine, args, 1)
+    for a, b in zip(found, want, strict=True):
+        np.testing.assert_array_equal(a[[0, 2, 6]], b[[0, 2, 6]])
+        assert not np.isfinite(a[1]).any()
 
 
 def test_many_new_units_take_no_longer(isa):

@@ -124,6 +124,37 @@ def test_resident_memory(threads):
     assert int(found.stdout) < 1024
 
 
+LONG_ROWS = """
+import re
+import numpy as np
+import simdloss
+
+def most():
+    return int(re.search("VmHWM:(.*)kB", open("/proc/self/status").read())[1])
+
+ones = np.ones((9, 2 * 300_000))
+layouts = [a[:, : a.shape[1] // 2].astype(np.float16) for a in (ones, ones)] + [ones[:, ::2], ones[:, ::2] + 1]
+layouts += [np.asfortranarray(ones[:, ::2]), np.asfortranarray(ones[:, 1::2])]
+
+def calls(n):
+    for x, out in zip(layouts[::2], layouts[1::2]):
+        simdloss.softmax(x[:, :n], out=out[:, :n])
+        simdloss.log_softmax(x[:, :n], out=out[:, :n])
+        simdloss.cross_entropy_and_grad(x[:, :n], np.zeros(9, int), grad_out=out[:, :n])
+
+calls(1000)
+before = most()
+calls(300_000)
+print(most() - before)
+"""
+
+
+def test_resident_memory_of_long_rows():
+    """Tiles that have no place in memory of their own are kept, but not more than a bounded number of them."""
+    found = subprocess.run([sys.executable, "-c", LONG_ROWS], capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 1024
+
+
 class Repeated:
     """A very large array over a small memory: the same pages mapped again and again, one behind the other."""
 

@@ -222,7 +222,7 @@ static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t e
 {
     const sl_cross_entropy *a = k->a;
     first = take_rows(k, b, p, first, end);
-    batch_begin(b, p, &a->logits, &a->grad, b->n);
+    batch_begin(b, &a->logits, &a->grad, b->n);
     find_rows(&k->labels.soft, p, &a->soft, b->number, b->n);
     return first;
 }
@@ -268,6 +268,7 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_s
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits, SHORT);
     batch b;
+    batch_open(&b, &p, 1);
     work k;
     start(&k, a);
     while (begin < end) {
@@ -276,6 +277,7 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_s
             cross_entropy_batch(&k, &b);
     }
     add_total(&k, total);
+    batch_close(&b);
     fp_leave(state);
 }
 
@@ -284,6 +286,7 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits, SHORT);
     batch b;
+    batch_open(&b, &p, 0);
     work k;
     start(&k, a);
     next_rows(&k, &b, &p, begin, end);
@@ -291,5 +294,6 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
         cross_entropy_step(&k, &b, part);
     if (part->step == SL_ROWS)
         add_total(&k, total);
+    batch_close(&b);
     fp_leave(state);
 }

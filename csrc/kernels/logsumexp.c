@@ -64,8 +64,10 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
-    batch_start(&b, &p, &a->x, &a->softmax, begin, end - begin);
+    batch_open(&b, &p, 0);
+    batch_start(&b, &a->x, &a->softmax, begin, end - begin);
     logsumexp_step((void *)a, &b, part);
+    batch_close(&b);
     fp_leave(state);
 }
 
@@ -131,13 +133,14 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
+    batch_open(&b, &p, 1);
     if (a->b.p) {
         p.across = 0;
         p.chunk = TILE;
         p.chunks = (a->shape->cols + TILE - 1) / TILE;
     }
     for (size_t first = begin; first < end; first += p.batch) {
-        batch_start(&b, &p, &a->x, &a->softmax, first, min_size(p.batch, end - first));
+        batch_start(&b, &a->x, &a->softmax, first, min_size(p.batch, end - first));
         if (!a->b.p) {
             logsumexp_batch(a, &b);
             continue;
@@ -153,6 +156,7 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
         put_row_values(&b, &a->lse, lse);
         put_row_values(&b, &a->sign, sign);
     }
+    batch_close(&b);
     fp_leave(state);
 }
 

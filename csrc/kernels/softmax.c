@@ -79,8 +79,9 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
     fp_state state = fp_enter();
     plan p = plan_of(a);
     batch b;
+    batch_open(&b, &p, 1);
     for (size_t first = begin; first < end; first += p.batch) {
-        batch_start(&b, &p, &a->x, &a->y, first, min_size(p.batch, end - first));
+        batch_start(&b, &a->x, &a->y, first, min_size(p.batch, end - first));
         if (!a->log)
             overwrite_logits(&b, 0);
         if (p.segments > 1) {
@@ -90,6 +91,7 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
             put(a, &b);
         }
     }
+    batch_close(&b);
     fp_leave(state);
 }
 
@@ -98,7 +100,9 @@ void FN(softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_pa
     fp_state state = fp_enter();
     plan p = plan_of(a);
     batch b;
-    batch_start(&b, &p, &a->x, &a->y, begin, end - begin);
+    batch_open(&b, &p, 0);
+    batch_start(&b, &a->x, &a->y, begin, end - begin);
     softmax_step((void *)a, &b, part);
+    batch_close(&b);
     fp_leave(state);
 }
