@@ -24,9 +24,10 @@ enum { SIGNIFICAND_BITS = 52 };
 #endif
 
 /* Loops over memory ask for what is so many bytes ahead: beyond the page where the prefetchers of processors end, and
-   as far as the third level of caches takes to answer. What is written is wanted later, so in the second. */
+   as far as the third level of caches takes to answer. It goes to the second: in the first it would take the place of
+   what is in use. */
 enum { AHEAD = 16384 };
-#define fetch_to_read(p, ahead) __builtin_prefetch((const char *)(p) + (ahead))
+#define fetch_to_read(p, ahead) __builtin_prefetch((const char *)(p) + (ahead), 0, 2)
 #define fetch_to_write(p, ahead) __builtin_prefetch((const char *)(p) + (ahead), 1, 2)
 
 /* Loops over vectors in registers must be unrolled, or the vectors live in memory. */

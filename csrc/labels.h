@@ -143,8 +143,10 @@ ALWAYS_INLINE const T *add_steps(label_sums *a, const label_tile *t, label_place
     UNROLL for (int j = 0; j < steps; j++, x += step) {
         vf v = vf_load_n(x, n, highest);
         q[j] = vf_set(1);
-        if (soft)
+        if (soft) {
+            fetch_to_read(l->soft, t->soft.ahead);
             q[j] = vf_load_n(l->soft, n, vf_set(0));
+        }
         if (weighted)
             q[j] = soft ? vf_mul(q[j], class_weights(t, *l, n)) : class_weights(t, *l, n);
         if (wide) {

@@ -49,6 +49,7 @@ ALWAYS_INLINE void step(const operands *o, size_t i, const vf *x, int vectors, s
     losses r[SIDE_BY_SIDE];
     UNROLL for (int j = 0; j < vectors; j++) {
         size_t at = (size_t)j * VL;
+        fetch_to_read(o->y + i + at, AHEAD);
         vf b = vf_load_n(o->y + i + at, n - at, vf_set(0)), a = vf_sub(vf_set(1), b);
         if (weighted) {
             vf w = vf_load_n(o->w + i + at, n - at, vf_set(0)), q = vf_load_n(o->q + i + at, n - at, vf_set(0));
