@@ -1,5 +1,6 @@
-/* IEEE binary16 to and from float. Every case is computed and one selected, so that a compiler can turn a loop over
-   these into vector code; neither depends on FTZ or DAZ, since no intermediate is a subnormal float. */
+/* IEEE binary16 to and from float, rounding to nearest being set (fp_enter). Every case is computed and one selected, so
+   that a compiler can turn a loop over these into vector code; neither depends on FTZ or DAZ, since no intermediate is a
+   subnormal float. */
 #ifndef SL_HALF_H
 #define SL_HALF_H
 
@@ -37,7 +38,7 @@ static inline float sl_half_to_float(uint16_t half)
     return sl_bits_to_float((exponent == 0x0f800000u ? special : finite) | sign);
 }
 
-/* Rounds to nearest, ties to even; every NaN becomes the quiet one. */
+/* Rounds to nearest, ties to even; every NaN becomes one. */
 static inline uint16_t sl_float_to_half(float x)
 {
     const uint32_t bits = sl_float_to_bits(x);
@@ -49,10 +50,10 @@ static inline uint16_t sl_float_to_half(float x)
     /* Adding 1/2 leaves the last place at 2^-24, so that the addition itself does the rounding. */
     const float half = 0.5f;
     const uint32_t subnormal = sl_float_to_bits(sl_bits_to_float(magnitude) + half) - sl_float_to_bits(half);
-    const uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
 
     const uint32_t finite = magnitude < (113u << 23) ? subnormal : normal;
-    return (uint16_t)((magnitude >= (143u << 23) ? special : finite) | sign);
+    const uint32_t number = (magnitude >= (143u << 23) ? 0x7c00u : finite) | sign;
+    return (uint16_t)(magnitude > 0x7f800000u ? 0x7e00u : number);
 }
 
 #endif

@@ -75,8 +75,40 @@ ALWAYS_INLINE void scatter_as(char *to, ptrdiff_t stride, const T *from, ptrdiff
         write_all(to, stride, from, step, n, storage);
 }
 
+#ifdef VF_HALVES
+/* Neighbouring halves by the processor's own conversions; returns how many are done. */
+static size_t read_halves(T *to, const char *from, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        fetch_to_read(from + 2 * i, AHEAD);
+        vf_store(to + i, vf_load_halves(from + 2 * i));
+    }
+    return i;
+}
+
+static size_t write_halves(char *to, const T *from, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        fetch_to_write(to + 2 * i, AHEAD);
+        vf a = vf_load(from + i);
+        vf_store_halves(to + 2 * i, vf_select(vf_eq(a, a), a, vf_set(NAN)));
+    }
+    return i;
+}
+#endif
+
 void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
 {
+#ifdef VF_HALVES
+    if (storage == SL_HALF && step == 1 && stride == 2 && n >= VL) {
+        const size_t done = read_halves(to, from, n);
+        to += done;
+        from += 2 * done;
+        n -= done;
+    }
+#endif
     switch (storage) {
     case 0: gather_as(to, step, from, stride, n, 0); break;
     case SL_SWAPPED: gather_as(to, step, from, stride, n, SL_SWAPPED); break;
@@ -87,6 +119,14 @@ void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n,
 
 void scatter(char *to, ptrdiff_t stride, const T *from, ptrdiff_t step, size_t n, int storage)
 {
+#ifdef VF_HALVES
+    if (storage & SL_HALF && step == 1 && stride == 2 && n >= VL) {
+        const size_t done = write_halves(to, from, n);
+        to += 2 * done;
+        from += done;
+        n -= done;
+    }
+#endif
     if (storage & SL_HALF)
         scatter_as(to, stride, from, step, n, SL_HALF);
     else

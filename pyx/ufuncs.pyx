@@ -8,6 +8,12 @@ from simdloss.ops cimport SL_HALF
 cnp.import_array()
 cnp.import_ufunc()
 
+cdef extern from "fpstate.h":
+    ctypedef struct fp_state:
+        pass
+    fp_state fp_enter() noexcept nogil
+    void fp_leave(fp_state before) noexcept nogil
+
 
 # A ufunc loop's `data` is its routine.
 cdef void loop(Routine routine, char **args, cnp.npy_intp n, const cnp.npy_intp *steps, real *unused) noexcept nogil:
@@ -36,6 +42,7 @@ cdef void loop_f16(char **args, const cnp.npy_intp *dims, const cnp.npy_intp *st
     cdef float y[CHUNK]
     cdef float z[CHUNK]
     cdef cnp.npy_intp done = 0, m
+    cdef fp_state caller = fp_enter()
     while done < dims[0]:
         m = min(<cnp.npy_intp> CHUNK, dims[0] - done)
         active.f32.gather(x, 1, args[0] + done * steps[0], steps[0], m, SL_HALF)
@@ -46,6 +53,7 @@ cdef void loop_f16(char **args, const cnp.npy_intp *dims, const cnp.npy_intp *st
             run(routine, <const float *> x, sizeof(float), y, sizeof(float), <float *> NULL, 0, m)
         active.f32.scatter(args[1] + done * steps[1], steps[1], y, 1, m, SL_HALF)
         done += m
+    fp_leave(caller)
 
 
 # NumPy takes the loop of exactly the input's type, or else the first one that it casts to safely: float64 stands first,

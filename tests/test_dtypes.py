@@ -52,6 +52,20 @@ def test_float16_is_computed_in_float32(isa, order, rng):
     assert total == cross_entropy_and_grad(x[2:].astype(np.float32), np.zeros(len(x) - 2, int), reduction="sum")[0]
 
 
+@pytest.mark.parametrize("width", [1, 16, 256])
+def test_every_float16(isa, width):
+    """Each of them in, and what is rounded to them out, in rows of any length and in gaps."""
+    x = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(-1, width)
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.float32)
+        wide[np.isnan(wide)] = np.nan
+        for function in (simdloss.sigmoid, simdloss.log_sigmoid, simdloss.softplus, simdloss.log_softmax):
+            want = function(wide).astype(np.float16)
+            for given in (x, np.repeat(x, 2, axis=1)[:, ::2]):
+                np.testing.assert_array_equal(function(given).view(np.uint16) & 0x7FFF, want.view(np.uint16) & 0x7FFF)
+                np.testing.assert_array_equal(np.signbit(function(given)), np.signbit(want) & ~np.isnan(want))
+
+
 def test_float16_outputs(isa, rng):
     x = rng.normal(size=SHAPE).astype(np.float16)
     target = np.zeros(len(x), int)

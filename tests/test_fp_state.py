@@ -38,6 +38,29 @@ def test_no_floating_point_error_leaks(isa, dtype, call):
             call.run(given)
 
 
+def test_no_floating_point_error_leaks_from_float16(isa):
+    """Results are rounded to float16 in whole vectors, with underflow and NaN; and in any mode alike."""
+    x = np.tile(extremes(np.float16), (1, 10))
+    x[1::2] = np.linspace(-30, 30, x.shape[1])
+    target = np.argmin(np.nan_to_num(x), axis=1)
+    for function in (
+        simdloss.sigmoid,
+        simdloss.ufuncs.log_sigmoid,
+        simdloss.softmax,
+        simdloss.log_softmax,
+        lambda x: simdloss.logsumexp(x, axis=0),
+        lambda x: simdloss.cross_entropy_and_grad(x, target, reduction="none")[1],
+    ):
+        with np.errstate(all="raise"):
+            want = function(x)
+        for bits in MODES.values():
+            with fpstate.state(bits, 0):
+                found = function(x)
+                assert fpstate.modes() == bits
+                assert fpstate.flags() == 0
+            assert_same_bytes((found,), (want,), f"{function}")
+
+
 def test_state_takes_effect():
     """The helper of these tests: in its modes, sums round otherwise and subnormals are lost; flags are seen."""
     one, ulp, tiny = np.ones(1), np.full(1, 2.0**-52), np.full(1, 5e-324)

@@ -13,7 +13,7 @@ import simdloss
 # What numpy's own detection must report for each of ours.
 FEATURES = {
     "avx512": {"AVX512F", "AVX512DQ", "AVX512BW", "AVX512VL"},
-    "avx2": {"AVX2", "FMA3"},
+    "avx2": {"AVX2", "FMA3", "F16C"},
     "neon": {"NEON"},
     "portable": set(),
 }

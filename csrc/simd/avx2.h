@@ -1,4 +1,4 @@
-/* AVX2 + FMA: 8 floats or 4 doubles a vector. The two differ by a suffix, so they are one macro. */
+/* AVX2 + FMA + F16C: 8 floats or 4 doubles a vector. The two differ by a suffix, so they are one macro. */
 #include <immintrin.h>
 
 enum { VL = 32 / sizeof(T), VF_FUSED = 1 };
@@ -185,6 +185,11 @@ enum { VD = 4 };
 #define vd_widen _mm256_cvtps_pd
 #define vd_low(a) vd_widen(_mm256_castps256_ps128(a))
 #define vd_high(a) vd_widen(_mm256_extractf128_ps(a, 1))
+
+/* VL halves, in memory of any alignment */
+#define VF_HALVES 1
+#define vf_load_halves(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p)))
+#define vf_store_halves(p, a) _mm_storeu_si128((__m128i *)(p), _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT))
 
 #endif
 

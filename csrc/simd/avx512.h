@@ -175,6 +175,11 @@ enum { VD = 8 };
 #define vd_low(a) vd_widen(_mm512_castps512_ps256(a))
 #define vd_high(a) vd_widen(_mm512_extractf32x8_ps(a, 1))
 
+/* VL halves, in memory of any alignment */
+#define VF_HALVES 1
+#define vf_load_halves(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p)))
+#define vf_store_halves(p, a) _mm256_storeu_si256((__m256i *)(p), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT))
+
 #endif
 
 #include "x86_fpstate.h"
