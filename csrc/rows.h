@@ -371,8 +371,8 @@ static inline void put_row_values(const batch *b, const sl_array *a, const doubl
     ALIGNED T x[ROWS];
     for (size_t i = 0; i < b->lanes; i += VD)
         vd_write(x + i, vd_number_or_nan(vd_get(value + i)));
-    if (contiguous_rows(b->plan->shape, a) && batch_is_whole(b)) {
-        memcpy(a->p + b->number[0] * sizeof(T), x, b->n * sizeof(T));
+    if (b->plan->shape->row_dims == 1 && batch_is_whole(b)) {
+        scatter(a->p + (ptrdiff_t)b->number[0] * a->row[0], a->row[0], x, 1, b->n, a->storage);
         return;
     }
     row_offsets(b->plan->shape, a->row, b->number, b->n, at);

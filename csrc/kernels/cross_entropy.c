@@ -126,26 +126,25 @@ static void add_to_total(work *restrict k, const batch *restrict b, const double
 }
 
 /* Puts the gradient at the targets of a tile that has been written, for the rows whose target is in it. Not in the tile
-   before: what is read of a vector that was partly written anew waits for both. */
+   before: what is read of a vector that was partly written anew waits for both. Halves are put there nevertheless: to
+   convert one by itself takes longer. */
 static __attribute__((noinline)) void put_targets(const work *restrict k, const gradient *restrict g,
                                                   const batch *restrict b, size_t row, size_t chunk, tile e)
 {
     const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk), *target = k->target;
-    const int across = b->plan->across, storage = k->a->grad.storage;
+    const int across = b->plan->across, halves = k->a->grad.storage != 0;
     const ptrdiff_t col = k->a->grad.col[0], *out = b->out.row, step = across ? e.step : 1;
     char *grad = k->a->grad.p;
-    const T *lane = e.p;
+    T *lane = e.p;
     for (size_t i = row, end = across ? b->n : row + 1; i < end; i++, lane += across) {
         size_t at = target[i] - first;
         if (at >= cols)
             continue;
-        T value = lane[(ptrdiff_t)at * step];
-        value = (T)multiply_add(g->times[i], (double)value, g->plus[i]);
-        char *to = grad + out[i] + (ptrdiff_t)target[i] * col;
-        if (storage)
-            scatter(to, 0, &value, 1, 1, storage);
+        T *in_tile = lane + (ptrdiff_t)at * step, value = (T)multiply_add(g->times[i], (double)*in_tile, g->plus[i]);
+        if (halves)
+            *in_tile = value;
         else
-            memcpy(to, &value, sizeof value);
+            memcpy(grad + out[i] + (ptrdiff_t)target[i] * col, &value, sizeof value);
     }
 }
 
@@ -154,13 +153,16 @@ static void put_gradient(work *k, batch *b, const gradient *g)
 {
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
+            const int targets = k->a->target.p != NULL, halves = k->a->grad.storage != 0;
             tile e = exps_tile(b, row, chunk);
             if (k->dense)
                 subtract_labels(&k->labels, b, &g->factors, &g->labels, row, chunk, e);
             else
                 tile_scale(e, b->plan->across, rows_of_tile(b, row), g->factors.high, g->factors.low);
+            if (targets && halves)
+                put_targets(k, g, b, row, chunk, e);
             tile_write(b->plan, &b->out, row, b->n, chunk, e);
-            if (k->a->target.p)
+            if (targets && !halves)
                 put_targets(k, g, b, row, chunk, e);
         }
 }
