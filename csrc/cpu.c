@@ -7,7 +7,7 @@ bool sl_cpu_runs_portable(void) { return true; }
 #if defined __x86_64__
 #include <cpuid.h>
 
-/* Not every compiler's own detection knows this one. */
+/* The detection of clang before 18 does not know this one (llvm-project#78384). */
 static bool converts_halves(void)
 {
     unsigned a, b, c, d;

@@ -102,7 +102,7 @@ static size_t write_halves(char *to, const T *from, size_t n)
 void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
 {
 #ifdef VF_HALVES
-    if (storage == SL_HALF && step == 1 && stride == 2 && n >= VL) {
+    if (storage == SL_HALF && step == 1 && stride == 2) {
         const size_t done = read_halves(to, from, n);
         to += done;
         from += 2 * done;
@@ -120,7 +120,7 @@ void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n,
 void scatter(char *to, ptrdiff_t stride, const T *from, ptrdiff_t step, size_t n, int storage)
 {
 #ifdef VF_HALVES
-    if (storage & SL_HALF && step == 1 && stride == 2 && n >= VL) {
+    if (storage & SL_HALF && step == 1 && stride == 2) {
         const size_t done = write_halves(to, from, n);
         to += 2 * done;
         from += done;
