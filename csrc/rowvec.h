@@ -15,6 +15,7 @@ enum { VD = VL };
 #define vd_fma vf_fma
 #endif
 typedef int64_t vd_bits __attribute__((vector_size(sizeof(vd))));
+typedef uint64_t vd_unsigned __attribute__((vector_size(sizeof(vd))));
 
 ALWAYS_INLINE vd vd_get(const double *p)
 {
@@ -167,7 +168,8 @@ ALWAYS_INLINE vd2 vd_log_of_sum(vd2 rest, vd2 top, int precise)
     }
     vd lost, sum = vd_two_sum(top.h, rest.h, &lost);
     /* The bits of a double are its logarithm within 0.09, so |s| is less than 0.2005. */
-    vd_bits exponent = ((vd_bits)sum - (vd_bits)top.h + ((int64_t)1 << 51)) & exponents;
+    vd_unsigned above_top = (vd_unsigned)sum - (vd_unsigned)top.h; /* anything where the maximum is infinite */
+    vd_bits exponent = (vd_bits)(above_top + ((uint64_t)1 << 51)) & exponents;
     vd k = (vd)(exponent >> 52 | two52) - 0x1p52, scale = (vd)(one - exponent), scaled = sum * scale;
     vd d_l, d = vd_two_sum(scaled, top.h, &d_l), above = scaled - top.h, n = vd_fma(lost, scale, above);
     if (!precise) {
