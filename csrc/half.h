@@ -1,6 +1,6 @@
-/* IEEE binary16 to and from float, rounding to nearest being set (fp_enter). Every case is computed and one selected, so
-   that a compiler can turn a loop over these into vector code; neither depends on FTZ or DAZ, since no intermediate is a
-   subnormal float. */
+/* IEEE binary16 to and from float, rounding to nearest being set (fp_enter). Every case is computed and one selected,
+   so that a compiler can turn a loop over these into vector code; neither depends on FTZ or DAZ, since no intermediate
+   is a subnormal float. */
 #ifndef SL_HALF_H
 #define SL_HALF_H
 
@@ -38,7 +38,7 @@ static inline float sl_half_to_float(uint16_t half)
     return sl_bits_to_float((exponent == 0x0f800000u ? special : finite) | sign);
 }
 
-/* Rounds to nearest, ties to even; every NaN becomes one. */
+/* Rounds to nearest, ties to even; every NaN becomes one and the same. */
 static inline uint16_t sl_float_to_half(float x)
 {
     const uint32_t bits = sl_float_to_bits(x);

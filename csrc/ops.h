@@ -44,6 +44,18 @@ typedef struct {
     double sum, rest;
 } sl_sum;
 
+/* Memory that a kernel may use while it runs, aligned to 64 bytes; p NULL: none. */
+typedef struct {
+    void *p;
+    size_t size;
+} sl_memory;
+
+/* How an operation's rows are cut: into blocks of a multiple of so many rows, and each block into so many segments.
+   `held` is the most memory that a block would use. */
+typedef struct {
+    size_t together, segments, held;
+} sl_cut;
+
 /* Long rows are cut into segments of columns, as many and as long as the number of columns says, and are computed in
    steps: each segment's sums, in any order; the rows', once all of those are there, and what is per row; then each
    segment's outputs, in any order. (long.h) */

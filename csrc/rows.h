@@ -8,8 +8,7 @@
 #include "sumexp.h"
 
 enum {
-    GROUP = 8,      /* lanes of sums over elements or rows one by one: those of the widest vd */
-    MOST_HELD = 32, /* tiles: 512 KiB */
+    GROUP = 8, /* lanes of sums over elements or rows one by one: those of the widest vd */
 };
 
 typedef struct {
@@ -21,22 +20,28 @@ typedef struct {
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     int overwritten;                    /* exponentials stand where logits were read to and are wanted once more */
     int in_place;                       /* they could stand where the logits do in memory, for want of another place */
-    int both_walks;                     /* this batch walks its tiles a second time, not another */
-    void *memory;                       /* what `held` lies in */
-    T *held;                            /* room for the first tiles of rows of several, or NULL (hold_tiles) */
+    size_t held;                        /* tiles before it have a place of their own until the batch is done */
+    T *room;                            /* for the first tiles of rows of several, and how many */
+    size_t tiles;
     sums sums;
     ALIGNED T scratch[TILE];
 } batch;
 
-/* What is true of all batches of a call. */
-static inline void batch_open(batch *b, const plan *p, int both_walks)
+/* The most memory that tiles of rows of several have use for: where all are read and written in place, none. */
+static inline size_t most_held(const plan *p, const sl_array *x, const sl_array *y)
 {
-    b->plan = p;
-    b->both_walks = both_walks;
-    b->memory = b->held = NULL;
+    const int plain = !p->across && contiguous_columns(p->shape, x) && contiguous_columns(p->shape, y) && x->p != y->p;
+    return !y->p || p->chunks == 1 || plain ? 0 : p->chunks * TILE * sizeof(T);
 }
 
-static inline void batch_close(batch *b) { free(b->memory); }
+/* What is true of all batches of a call; `held` optional. */
+static inline void batch_open(batch *b, const plan *p, const sl_memory *held)
+{
+    b->plan = p;
+    b->room = held ? held->p : NULL;
+    b->tiles = p->chunks == 1 ? 1 : held ? held->size / (TILE * sizeof(T)) : 0;
+    b->held = 0;
+}
 
 /* A batch of the rows in `number`. */
 static inline void batch_begin(batch *b, const sl_array *x, const sl_array *out, size_t n)
@@ -78,30 +83,17 @@ static inline size_t place_of(const batch *b, size_t row)
     return b->plan->across || b->plan->chunks > 1 ? 0 : row * b->plan->shape->cols;
 }
 
-/* Gives rows of several tiles room for the first MOST_HELD of these, where without it a second walk would read logits
-   into the scratch once more or compute exponentials again, as it does if there is no memory. Not by aligned_alloc:
-   glibc's did not find again what had been freed, and the heap grew. */
+/* Gives the first tiles of rows of several a place each in the memory of the call, where without it the second walk
+   would read logits into the scratch once more or compute exponentials again, as it does for the tiles beyond. */
 static inline void hold_tiles(batch *b, int mode)
 {
-    const plan *p = b->plan;
     const int again = mode & STORE ? !b->out.direct : !b->x.direct;
-    const size_t size = min_size(p->chunks, MOST_HELD) * TILE * sizeof(T);
-    if (p->chunks == 1 || !b->out.array->p || !again || !b->both_walks || b->held)
-        return;
-    b->memory = malloc(size + CACHE_LINE);
-    if (b->memory)
-        b->held = (T *)(((uintptr_t)b->memory + CACHE_LINE) / CACHE_LINE * CACHE_LINE);
-}
-
-/* Whether a tile has a place of its own until the batch is done. */
-static inline int is_held(const batch *b, size_t chunk)
-{
-    return b->plan->chunks == 1 || (b->held && chunk < MOST_HELD);
+    b->held = again || b->plan->chunks == 1 ? b->tiles : 0;
 }
 
 static inline T *buffer_of(batch *b, size_t row, size_t chunk)
 {
-    return b->held && chunk < MOST_HELD ? b->held + chunk * TILE : b->scratch + place_of(b, row);
+    return b->plan->chunks > 1 && chunk < b->held ? b->room + chunk * TILE : b->scratch + place_of(b, row);
 }
 
 static inline tile read_x(batch *b, size_t row, size_t chunk)
@@ -115,7 +107,7 @@ static inline tile read_x(batch *b, size_t row, size_t chunk)
 /* The same once more: what has been read is mostly still there. */
 static inline tile read_x_again(batch *b, size_t row, size_t chunk)
 {
-    if (b->x.direct || !is_held(b, chunk) || b->overwritten)
+    if (b->x.direct || chunk >= b->held || b->overwritten)
         return read_x(b, row, chunk);
     return tile_in_buffer(b->plan, &b->x, row, b->n, chunk, buffer_of(b, row, chunk));
 }
@@ -278,7 +270,7 @@ ALWAYS_INLINE vd logsumexp_of(const batch *b, size_t i, vd2 log)
 static tile exps_tile(batch *b, size_t row, size_t chunk)
 {
     tile e = kept_tile(b, row, chunk);
-    if (chunk < b->stale || (!b->out.direct && !is_held(b, chunk)))
+    if (chunk < b->stale || (!b->out.direct && chunk >= b->held))
         store_exps(b, row, chunk, e);
     return e;
 }

@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
 from simdloss._dispatch cimport active
 from simdloss.ops cimport (
-    SL_OUTPUT, SL_ROWS, SL_SEGMENT_BYTES, SL_SEGMENTS, SL_SUM, sl_array, sl_part, sl_shape, sl_step, sl_sum,
+    SL_OUTPUT, SL_ROWS, SL_SEGMENT_BYTES, SL_SEGMENTS, SL_SUM, sl_cut, sl_memory, sl_part, sl_step, sl_sum,
     sl_total_join,
 )
 
@@ -32,8 +32,9 @@ cdef enum:
     MAX_BLOCKS = 1024
     # Blocks a thread, up to which rows are cut: the more there are, the more evenly they can be shared as they are.
     FEW = 4
-    # Bytes, of the sums of long rows.
+    # Bytes, of what rows hold and of the sums of long rows; what all threads of a call may hold.
     ALIGNMENT = 64
+    MOST_HELD = 1 << 19
     # More than there are threads.
     CLOSED = 1 << 30
 
@@ -70,20 +71,46 @@ cdef int run_many_elements(Block block, void *call, size_t n, bint is_double, si
     return run_blocks(block, call, n, BLOCK, (ps + ps * is_double) * n, total)
 
 
-cdef int run_many_rows(Rows rows, void *call, const sl_shape *shape, const sl_array *x, bint is_double, size_t ps,
-                       sl_sum *total) except -1:
-    cdef size_t together, segments
-    cdef size_t all_ps = (ROW + (ps + ps * is_double) * shape.cols) * shape.rows
+cdef int run_many_rows(const Rows *rows, void *call, bint is_double, size_t ps, sl_sum *total) except -1:
+    cdef size_t n = rows.shape.rows, cols = rows.shape.cols
+    cdef size_t all_ps = (ROW + (ps + ps * is_double) * cols) * n
+    cdef sl_cut cut
+    cdef Whole whole
     if is_double:
-        active.f64.cut_rows(shape, x, &together, &segments)
+        active.f64.cut_rows(rows.shape, rows.x, rows.y, &cut)
     else:
-        active.f32.cut_rows(shape, x, &together, &segments)
-    cdef size_t batches = 1 + (shape.rows - 1) // together
-    cdef size_t threads = threads_for(all_ps, batches * segments)
-    if segments > 1 and rows.part != NULL and 1 < threads and batches < threads * FEW and batches <= MAX_BLOCKS:
-        return run_segments(rows, call, shape.rows, together, segments, all_ps, total)
-    cdef size_t size = together * (1 + (BLOCK - 1) // (together * shape.cols))
-    return run_blocks(rows.block, call, shape.rows, size, all_ps, total)
+        active.f32.cut_rows(rows.shape, rows.x, rows.y, &cut)
+    cdef size_t batches = 1 + (n - 1) // cut.together
+    cdef size_t threads = threads_for(all_ps, batches * cut.segments)
+    if cut.segments > 1 and rows.part != NULL and 1 < threads and batches < threads * FEW and batches <= MAX_BLOCKS:
+        return run_segments(rows, call, &cut, all_ps, total)
+    whole.block, whole.call, whole.held = rows.block, call, min(cut.held, MOST_HELD // threads)
+    return run_blocks(whole_block, &whole, n, cut.together * (1 + (BLOCK - 1) // (cut.together * cols)), all_ps, total)
+
+
+# Rows that are not cut, and how much memory a block of them may hold. For want of it they only take longer.
+ctypedef struct Whole:
+    RowBlock block
+    void *call
+    size_t held
+
+
+cdef void whole_block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
+    call = <const Whole *> given
+    cdef sl_memory held
+    cdef char *memory = NULL
+    held.p, held.size = NULL, 0
+    if call.held:
+        memory = <char *> PyMem_RawMalloc(call.held + ALIGNMENT)
+    if memory != NULL:
+        held.p, held.size = aligned(memory), call.held
+    call.block(call.call, begin, end, &held, total)
+    PyMem_RawFree(memory)
+
+
+# Within `memory`, which is ALIGNMENT longer than asked for.
+cdef char *aligned(char *memory) noexcept nogil:
+    return memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
 
 
 # Segments of a few batches, as run_in_order has each of these a block of its own.
@@ -96,17 +123,17 @@ ctypedef struct Segments:
     char *sums
 
 
-cdef int run_segments(Rows rows, void *call, size_t n, size_t together, size_t segments, size_t ps,
-                      sl_sum *total) except -1:
+cdef int run_segments(const Rows *rows, void *call, const sl_cut *cut, size_t ps, sl_sum *total) except -1:
     cdef Segments s
-    cdef size_t i, count, batches = 1 + (n - 1) // together
+    cdef size_t segments = cut.segments
+    cdef size_t i, count, batches = 1 + (rows.shape.rows - 1) // cut.together
     cdef size_t group = min(batches, 1 + (SL_SEGMENTS - 1) // segments)
     cdef sl_sum sum
-    s.part, s.call, s.rows, s.together, s.segments = rows.part, call, n, together, segments
+    s.part, s.call, s.rows, s.together, s.segments = rows.part, call, rows.shape.rows, cut.together, segments
     cdef char *memory = <char *> PyMem_RawMalloc(group * (segments + 1) * SL_SEGMENT_BYTES + ALIGNMENT)
     if memory == NULL:
         raise MemoryError("no memory for the sums of long rows")
-    s.sums = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
+    s.sums = aligned(memory)
     try:
         s.first = 0
         while s.first < batches:
@@ -121,7 +148,7 @@ cdef int run_segments(Rows rows, void *call, size_t n, size_t together, size_t s
                     if total != NULL:
                         sl_total_join(total, &sum)
             s.step = SL_OUTPUT
-            if rows.output:
+            if rows.y.p != NULL:
                 run_blocks(segments_block, &s, count * segments, 1, ps * count // batches, NULL)
             s.first += count
     finally:

@@ -16,7 +16,7 @@ from simdloss._blocks cimport Rows, run_rows
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_fraction, read_number, read_reduction
 from simdloss._targets cimport as_target, scan, sum_weights
-from simdloss.ops cimport sl_array, sl_cross_entropy, sl_part, sl_shape, sl_share, sl_sum
+from simdloss.ops cimport sl_array, sl_cross_entropy, sl_memory, sl_part, sl_shape, sl_share, sl_sum
 
 cnp.import_array()
 
@@ -307,7 +307,8 @@ cdef void lay_operands(sl_cross_entropy *job, sl_shape *shape, _Operands o, cons
 
 ctypedef struct Call:
     const sl_cross_entropy *job
-    void (*kernel)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
+    void (*kernel)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_memory *held,
+                   sl_sum *total) noexcept nogil
     void (*part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
                  sl_sum *total) noexcept nogil
 
@@ -318,13 +319,14 @@ cdef int run(const sl_cross_entropy *job, bint is_double, sl_sum *total) except 
     call.job = job
     call.kernel = active.f64.cross_entropy if is_double else active.f32.cross_entropy
     call.part = active.f64.cross_entropy_part if is_double else active.f32.cross_entropy_part
-    rows.block, rows.part, rows.output = block, part_of_rows, job.grad.p != NULL
-    return run_rows(rows, &call, job.shape, &job.logits, is_double, 600 if rows.output else 400, total)
+    rows.block, rows.part = block, part_of_rows
+    rows.shape, rows.x, rows.y = job.shape, &job.logits, &job.grad
+    return run_rows(&rows, &call, is_double, 600 if job.grad.p != NULL else 400, total)
 
 
-cdef void block(void *given, size_t begin, size_t end, sl_sum *total) noexcept nogil:
+cdef void block(void *given, size_t begin, size_t end, const sl_memory *held, sl_sum *total) noexcept nogil:
     call = <const Call *> given
-    call.kernel(call.job, begin, end, total)
+    call.kernel(call.job, begin, end, held, total)
 
 
 cdef void part_of_rows(void *given, size_t begin, size_t end, const sl_part *part, sl_sum *total) noexcept nogil:

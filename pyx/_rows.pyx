@@ -9,7 +9,7 @@ from simdloss._arrays cimport (
 )
 from simdloss._blocks cimport Rows, run_rows
 from simdloss._dispatch cimport active
-from simdloss.ops cimport sl_logsumexp, sl_part, sl_shape, sl_softmax, sl_sum
+from simdloss.ops cimport sl_logsumexp, sl_memory, sl_part, sl_shape, sl_softmax, sl_sum
 
 import numpy as np
 
@@ -315,7 +315,7 @@ cdef object normalised(object given, object axis, object out, bint log):
 
 ctypedef struct LogsumexpCall:
     const sl_logsumexp *job
-    void (*kernel)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
+    void (*kernel)(const sl_logsumexp *a, size_t begin, size_t end, const sl_memory *held) noexcept nogil
     void (*part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
 
 
@@ -325,15 +325,16 @@ cdef int run_logsumexp(const sl_logsumexp *job, bint is_double) except -1:
     call.job = job
     call.kernel = active.f64.logsumexp if is_double else active.f32.logsumexp
     call.part = active.f64.logsumexp_part if is_double else active.f32.logsumexp_part
-    rows.block, rows.part, rows.output = logsumexp_block, logsumexp_part, job.softmax.p != NULL
+    rows.block, rows.part = logsumexp_block, logsumexp_part
     if job.b.p != NULL:
         rows.part = NULL
-    return run_rows(rows, &call, job.shape, &job.x, is_double, 600 if rows.output else 400, NULL)
+    rows.shape, rows.x, rows.y = job.shape, &job.x, &job.softmax
+    return run_rows(&rows, &call, is_double, 600 if job.softmax.p != NULL else 400, NULL)
 
 
-cdef void logsumexp_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
+cdef void logsumexp_block(void *given, size_t begin, size_t end, const sl_memory *held, sl_sum *unused) noexcept nogil:
     call = <const LogsumexpCall *> given
-    call.kernel(call.job, begin, end)
+    call.kernel(call.job, begin, end, held)
 
 
 cdef void logsumexp_part(void *given, size_t begin, size_t end, const sl_part *part, sl_sum *unused) noexcept nogil:
@@ -343,7 +344,7 @@ cdef void logsumexp_part(void *given, size_t begin, size_t end, const sl_part *p
 
 ctypedef struct SoftmaxCall:
     const sl_softmax *job
-    void (*kernel)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
+    void (*kernel)(const sl_softmax *a, size_t begin, size_t end, const sl_memory *held) noexcept nogil
     void (*part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
 
 
@@ -353,13 +354,14 @@ cdef int run_softmax(const sl_softmax *job, bint is_double) except -1:
     call.job = job
     call.kernel = active.f64.softmax if is_double else active.f32.softmax
     call.part = active.f64.softmax_part if is_double else active.f32.softmax_part
-    rows.block, rows.part, rows.output = softmax_block, softmax_part, True
-    return run_rows(rows, &call, job.shape, &job.x, is_double, 600, NULL)
+    rows.block, rows.part = softmax_block, softmax_part
+    rows.shape, rows.x, rows.y = job.shape, &job.x, &job.y
+    return run_rows(&rows, &call, is_double, 600, NULL)
 
 
-cdef void softmax_block(void *given, size_t begin, size_t end, sl_sum *unused) noexcept nogil:
+cdef void softmax_block(void *given, size_t begin, size_t end, const sl_memory *held, sl_sum *unused) noexcept nogil:
     call = <const SoftmaxCall *> given
-    call.kernel(call.job, begin, end)
+    call.kernel(call.job, begin, end, held)
 
 
 cdef void softmax_part(void *given, size_t begin, size_t end, const sl_part *part, sl_sum *unused) noexcept nogil:

@@ -1,4 +1,4 @@
-# csrc/ops.h, sum.h, total.h and targets.h, for cimport.
+# csrc/ops.h, total.h, targets.h and fpstate.h, for cimport.
 from libc.stdint cimport int64_t
 from libc.stddef cimport ptrdiff_t
 
@@ -31,6 +31,13 @@ cdef extern from "ops.h" nogil:
 
     ctypedef struct sl_sum:
         double sum, rest
+
+    ctypedef struct sl_memory:
+        void *p
+        size_t size
+
+    ctypedef struct sl_cut:
+        size_t together, segments, held
 
     ctypedef enum sl_step:
         SL_SUM
@@ -79,10 +86,11 @@ cdef extern from "ops.h" nogil:
         void (*softplus)(const float *x, ptrdiff_t xs, float *y, ptrdiff_t ys, size_t n) noexcept nogil
         void (*binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end,
                                      sl_sum *total) noexcept nogil
-        void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
-        void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
-        void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
-        void (*cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments) noexcept nogil
+        void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_memory *held) noexcept nogil
+        void (*softmax)(const sl_softmax *a, size_t begin, size_t end, const sl_memory *held) noexcept nogil
+        void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_memory *held,
+                              sl_sum *total) noexcept nogil
+        void (*cut_rows)(const sl_shape *s, const sl_array *x, const sl_array *y, sl_cut *cut) noexcept nogil
         void (*logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
@@ -103,10 +111,11 @@ cdef extern from "ops.h" nogil:
         void (*softplus)(const double *x, ptrdiff_t xs, double *y, ptrdiff_t ys, size_t n) noexcept nogil
         void (*binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end,
                                      sl_sum *total) noexcept nogil
-        void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end) noexcept nogil
-        void (*softmax)(const sl_softmax *a, size_t begin, size_t end) noexcept nogil
-        void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total) noexcept nogil
-        void (*cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments) noexcept nogil
+        void (*logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_memory *held) noexcept nogil
+        void (*softmax)(const sl_softmax *a, size_t begin, size_t end, const sl_memory *held) noexcept nogil
+        void (*cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_memory *held,
+                              sl_sum *total) noexcept nogil
+        void (*cut_rows)(const sl_shape *s, const sl_array *x, const sl_array *y, sl_cut *cut) noexcept nogil
         void (*logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
@@ -140,3 +149,11 @@ cdef extern from "total.h" nogil:
 
 cdef extern from "targets.h" nogil:
     double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
+
+
+cdef extern from "fpstate.h" nogil:
+    ctypedef struct fp_state:
+        pass
+
+    fp_state fp_enter()
+    void fp_leave(fp_state before)

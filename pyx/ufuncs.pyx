@@ -3,16 +3,10 @@
 cimport numpy as cnp
 
 from simdloss._dispatch cimport active
-from simdloss.ops cimport SL_HALF
+from simdloss.ops cimport SL_HALF, fp_enter, fp_leave, fp_state
 
 cnp.import_array()
 cnp.import_ufunc()
-
-cdef extern from "fpstate.h":
-    ctypedef struct fp_state:
-        pass
-    fp_state fp_enter() noexcept nogil
-    void fp_leave(fp_state before) noexcept nogil
 
 
 # A ufunc loop's `data` is its routine.

@@ -265,12 +265,12 @@ static void add_total(work *k, sl_sum *total)
     sl_sum_join(total, &(sl_sum){k->total[0], k->total_l[0]});
 }
 
-void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
+void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_memory *held, sl_sum *total)
 {
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits, SHORT);
     batch b;
-    batch_open(&b, &p, 1);
+    batch_open(&b, &p, held);
     work k;
     start(&k, a);
     while (begin < end) {
@@ -279,7 +279,6 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, sl_s
             cross_entropy_batch(&k, &b);
     }
     add_total(&k, total);
-    batch_close(&b);
     fp_leave(state);
 }
 
@@ -288,7 +287,7 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits, SHORT);
     batch b;
-    batch_open(&b, &p, 0);
+    batch_open(&b, &p, NULL);
     work k;
     start(&k, a);
     next_rows(&k, &b, &p, begin, end);
@@ -296,6 +295,5 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
         cross_entropy_step(&k, &b, part);
     if (part->step == SL_ROWS)
         add_total(&k, total);
-    batch_close(&b);
     fp_leave(state);
 }

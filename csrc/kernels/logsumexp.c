@@ -64,10 +64,9 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
-    batch_open(&b, &p, 0);
+    batch_open(&b, &p, NULL);
     batch_start(&b, &a->x, &a->softmax, begin, end - begin);
     logsumexp_step((void *)a, &b, part);
-    batch_close(&b);
     fp_leave(state);
 }
 
@@ -128,12 +127,12 @@ static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight,
     *sign = isnan(total) ? total : (total > 0) - (total < 0);
 }
 
-void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
+void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_memory *held)
 {
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
-    batch_open(&b, &p, 1);
+    batch_open(&b, &p, held);
     if (a->b.p) {
         p.across = 0;
         p.chunk = TILE;
@@ -156,13 +155,13 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end)
         put_row_values(&b, &a->lse, lse);
         put_row_values(&b, &a->sign, sign);
     }
-    batch_close(&b);
     fp_leave(state);
 }
 
-void FN(cut_rows)(const sl_shape *s, const sl_array *x, size_t *together, size_t *segments)
+void FN(cut_rows)(const sl_shape *s, const sl_array *x, const sl_array *y, sl_cut *cut)
 {
     plan p = make_plan(s, x, SHORT);
-    *together = p.batch;
-    *segments = p.segments;
+    cut->together = p.batch;
+    cut->segments = p.segments;
+    cut->held = most_held(&p, x, y);
 }

@@ -74,12 +74,12 @@ static void softmax_step(void *job, batch *b, const sl_part *part)
     }
 }
 
-void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
+void FN(softmax)(const sl_softmax *a, size_t begin, size_t end, const sl_memory *held)
 {
     fp_state state = fp_enter();
     plan p = plan_of(a);
     batch b;
-    batch_open(&b, &p, 1);
+    batch_open(&b, &p, held);
     for (size_t first = begin; first < end; first += p.batch) {
         batch_start(&b, &a->x, &a->y, first, min_size(p.batch, end - first));
         if (!a->log)
@@ -91,7 +91,6 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end)
             put(a, &b);
         }
     }
-    batch_close(&b);
     fp_leave(state);
 }
 
@@ -100,9 +99,8 @@ void FN(softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_pa
     fp_state state = fp_enter();
     plan p = plan_of(a);
     batch b;
-    batch_open(&b, &p, 0);
+    batch_open(&b, &p, NULL);
     batch_start(&b, &a->x, &a->y, begin, end - begin);
     softmax_step((void *)a, &b, part);
-    batch_close(&b);
     fp_leave(state);
 }
