@@ -98,15 +98,15 @@ ALWAYS_INLINE void map_strided(map_function *function, const T *x, ptrdiff_t xs,
         const T *from = x;
         if (!contiguous) {
             m = min_size(BUFFER, n - i);
-            gather(x_buffer, 1, (const char *)x + (ptrdiff_t)i * xs, xs, m, 0);
+            gather(x_buffer, 1, (const char *)x + (ptrdiff_t)i * xs, xs, m, 0, 0);
             o = (map_operands){function, y_buffer, z ? z_buffer : NULL};
             from = x_buffer;
         }
         in_groups(map_step, &o, from, m, vectors);
         if (!contiguous) {
-            scatter((char *)y + (ptrdiff_t)i * ys, ys, y_buffer, 1, m, 0);
+            scatter((char *)y + (ptrdiff_t)i * ys, ys, y_buffer, 1, m, 0, 0);
             if (z)
-                scatter((char *)z + (ptrdiff_t)i * zs, zs, z_buffer, 1, m, 0);
+                scatter((char *)z + (ptrdiff_t)i * zs, zs, z_buffer, 1, m, 0, 0);
         }
     }
     fp_leave(state);

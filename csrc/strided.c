@@ -53,15 +53,12 @@ ALWAYS_INLINE void write_all(char *to, ptrdiff_t stride, const T *from, ptrdiff_
         write_one(to + (ptrdiff_t)i * stride, from[(ptrdiff_t)i * step], storage);
 }
 
-/* Where strides are known the compiler makes vector code: of neighbours, and of every second element, as the real parts
-   of complex numbers. */
+/* Neighbours; where their distance is known the compiler makes vector code. */
 ALWAYS_INLINE void gather_as(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
 {
     const ptrdiff_t item = storage & SL_HALF ? 2 : (ptrdiff_t)sizeof(T);
     if (step == 1 && stride == item)
         read_all(to, 1, from, item, n, storage);
-    else if (step == 1 && stride == 2 * item)
-        read_all(to, 1, from, 2 * item, n, storage);
     else
         read_all(to, step, from, stride, n, storage);
 }
@@ -75,23 +72,56 @@ ALWAYS_INLINE void scatter_as(char *to, ptrdiff_t stride, const T *from, ptrdiff
         write_all(to, stride, from, step, n, storage);
 }
 
+enum { NEXT_BUT_ONE = 2 * sizeof(T) };
+
+/* Every second element, as the real parts of complex numbers; returns how many are done. The element behind the last
+   one may be nobody's: it is not read, and those between are not written, not even with what they are. */
+static size_t read_every_second(T *to, const char *from, size_t n, ptrdiff_t ahead)
+{
+    size_t i = 0;
+    for (; i + VL < n; i += VL, from += VL * NEXT_BUT_ONE) {
+        UNROLL for (int line = 0; line < VL * NEXT_BUT_ONE; line += CACHE_LINE)
+            fetch_to_read(from + line, ahead);
+        vf v[2] = {vf_load((const T *)from), vf_load((const T *)from + VL)};
+        vf_unzip(v);
+        vf_store(to + i, v[0]);
+    }
+    return i;
+}
+
+static size_t write_every_second(char *to, const T *from, size_t n, ptrdiff_t ahead)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL, to += VL * NEXT_BUT_ONE) {
+        UNROLL for (int line = 0; line < VL * NEXT_BUT_ONE; line += CACHE_LINE)
+            fetch_to_write(to + line, ahead);
+#ifdef VF_EVERY_SECOND
+        vf_store_every_second((T *)to, vf_load(from + i));
+#else
+        UNROLL for (int j = 0; j < VL; j++)
+            memcpy(to + j * NEXT_BUT_ONE, from + i + j, sizeof(T));
+#endif
+    }
+    return i;
+}
+
 #ifdef VF_HALVES
 /* Neighbouring halves by the processor's own conversions; returns how many are done. */
-static size_t read_halves(T *to, const char *from, size_t n)
+static size_t read_halves(T *to, const char *from, size_t n, ptrdiff_t ahead)
 {
     size_t i = 0;
     for (; i + VL <= n; i += VL) {
-        fetch_to_read(from + 2 * i, AHEAD);
+        fetch_to_read(from + 2 * i, ahead);
         vf_store(to + i, vf_load_halves(from + 2 * i));
     }
     return i;
 }
 
-static size_t write_halves(char *to, const T *from, size_t n)
+static size_t write_halves(char *to, const T *from, size_t n, ptrdiff_t ahead)
 {
     size_t i = 0;
     for (; i + VL <= n; i += VL) {
-        fetch_to_write(to + 2 * i, AHEAD);
+        fetch_to_write(to + 2 * i, ahead);
         vf a = vf_load(from + i);
         vf_store_halves(to + 2 * i, vf_select(vf_eq(a, a), a, vf_set(NAN)));
     }
@@ -99,16 +129,18 @@ static size_t write_halves(char *to, const T *from, size_t n)
 }
 #endif
 
-void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
+void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage, ptrdiff_t ahead)
 {
+    size_t done = 0;
+    if (!storage && step == 1 && stride == NEXT_BUT_ONE)
+        done = read_every_second(to, from, n, ahead);
 #ifdef VF_HALVES
-    if (storage == SL_HALF && step == 1 && stride == 2) {
-        const size_t done = read_halves(to, from, n);
-        to += done;
-        from += 2 * done;
-        n -= done;
-    }
+    if (storage == SL_HALF && step == 1 && stride == 2)
+        done = read_halves(to, from, n, ahead);
 #endif
+    to += (ptrdiff_t)done * step;
+    from += (ptrdiff_t)done * stride;
+    n -= done;
     switch (storage) {
     case 0: gather_as(to, step, from, stride, n, 0); break;
     case SL_SWAPPED: gather_as(to, step, from, stride, n, SL_SWAPPED); break;
@@ -117,16 +149,18 @@ void gather(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n,
     }
 }
 
-void scatter(char *to, ptrdiff_t stride, const T *from, ptrdiff_t step, size_t n, int storage)
+void scatter(char *to, ptrdiff_t stride, const T *from, ptrdiff_t step, size_t n, int storage, ptrdiff_t ahead)
 {
+    size_t done = 0;
+    if (!storage && step == 1 && stride == NEXT_BUT_ONE)
+        done = write_every_second(to, from, n, ahead);
 #ifdef VF_HALVES
-    if (storage & SL_HALF && step == 1 && stride == 2) {
-        const size_t done = write_halves(to, from, n);
-        to += 2 * done;
-        from += done;
-        n -= done;
-    }
+    if (storage & SL_HALF && step == 1 && stride == 2)
+        done = write_halves(to, from, n, ahead);
 #endif
+    to += (ptrdiff_t)done * stride;
+    from += (ptrdiff_t)done * step;
+    n -= done;
     if (storage & SL_HALF)
         scatter_as(to, stride, from, step, n, SL_HALF);
     else

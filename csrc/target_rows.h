@@ -48,7 +48,7 @@ static inline void read_values(const sl_array *a, const ptrdiff_t *at, size_t n,
 {
     if (a->storage)
         for (size_t i = 0; i < n; i++)
-            gather(value + i, 1, a->p + at[i], 0, 1, a->storage);
+            gather(value + i, 1, a->p + at[i], 0, 1, a->storage, 0);
     else
         for (size_t i = 0; i < n; i++)
             memcpy(value + i, a->p + at[i], sizeof(T));
@@ -71,7 +71,7 @@ static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
         if (contiguous_columns(s, grad))
             memset(grad->p + at, 0, grads * s->cols * sizeof(T));
         else
-            scatter(grad->p + at, grad->col[0], zeros, 0, s->cols, grad->storage);
+            scatter(grad->p + at, grad->col[0], zeros, 0, s->cols, grad->storage, 0);
     }
 }
 

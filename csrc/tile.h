@@ -41,6 +41,7 @@ typedef struct {
     int linear;   /* contiguous columns */
     int adjacent; /* across, a whole batch side by side */
     int direct;
+    ptrdiff_t ahead; /* see ahead_of */
 } rows_of;
 
 /* `full` steps, `step` elements apart, of LANES elements or across one a row; then one of `part` < LANES. `ahead` bytes
@@ -167,6 +168,18 @@ static inline int columns_collide(const plan *p, ptrdiff_t stride)
     return min_size(p->chunk, p->shape->cols) * apart >= WAYS * PERIOD;
 }
 
+/* How far from an element that is read or written lies the one to ask for: AHEAD, but a number of rows where these have
+   gaps between them or are in another order. */
+static inline ptrdiff_t ahead_of(const plan *p, const sl_array *a)
+{
+    const sl_shape *s = p->shape;
+    const ptrdiff_t bytes = (ptrdiff_t)(s->cols * sizeof(T)), apart = s->row_dims ? a->row[s->row_dims - 1] : 0;
+    if (apart == 0 || apart == bytes || bytes >= AHEAD)
+        return AHEAD;
+    const ptrdiff_t size = apart < 0 ? -apart : apart, rows = (AHEAD + size - 1) / size, batch = (ptrdiff_t)p->batch;
+    return apart * (rows > batch ? rows : batch);
+}
+
 static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array *a, const size_t *number, size_t n)
 {
     const sl_shape *s = p->shape;
@@ -175,6 +188,7 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array 
     if (!a->p)
         return;
     r->linear = contiguous_columns(s, a);
+    r->ahead = ahead_of(p, a);
     row_offsets(s, a->row, number, n, r->row);
     if (p->across)
         r->direct = n == p->batch && adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]);
@@ -188,12 +202,12 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array 
     }
 }
 
-static void move_run(char *at, ptrdiff_t stride, T *buffer, ptrdiff_t step, size_t n, int storage, int out)
+static void move_run(const rows_of *r, char *at, ptrdiff_t stride, size_t n, T *buffer, ptrdiff_t step, int out)
 {
     if (out)
-        scatter(at, stride, buffer, step, n, storage);
+        scatter(at, stride, buffer, step, n, r->array->storage, r->ahead);
     else
-        gather(buffer, step, at, stride, n, storage);
+        gather(buffer, step, at, stride, n, r->array->storage, r->ahead);
 }
 
 /* Gathers, or scatters if `out`, the n columns of a row from `first`, one evenly spaced run after another. */
@@ -205,7 +219,7 @@ static void each_run(const plan *p, const rows_of *r, size_t row, size_t first, 
     int last = s->col_dims - 1;
     char *at = a->p + r->row[row];
     if (s->col_dims == 1) {
-        move_run(at + (ptrdiff_t)first * a->col[0], a->col[0], buffer, step, n, a->storage, out);
+        move_run(r, at + (ptrdiff_t)first * a->col[0], a->col[0], n, buffer, step, out);
         return;
     }
     while (n) {
@@ -215,7 +229,7 @@ static void each_run(const plan *p, const rows_of *r, size_t row, size_t first, 
             offset += (ptrdiff_t)(rest % s->col[d]) * a->col[d];
             rest /= s->col[d];
         }
-        move_run(at + offset, last < 0 ? 0 : a->col[last], buffer, step, run, a->storage, out);
+        move_run(r, at + offset, last < 0 ? 0 : a->col[last], run, buffer, step, out);
         buffer += (ptrdiff_t)run * step;
         first += run;
         n -= run;
@@ -243,7 +257,7 @@ static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, si
     if (p->across)
         return tile_in(p, (T *)(at + (ptrdiff_t)first * r->array->col[0]), r->array->col[0] / (ptrdiff_t)sizeof(T),
                        columns_of(p, chunk), (ptrdiff_t)(p->batch * sizeof(T)));
-    return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk), AHEAD);
+    return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk), r->ahead);
 }
 
 /* The tile in a buffer of TILE elements; `rows` in all. What is fetched ahead lies beyond its place in memory, where it
@@ -290,8 +304,20 @@ static void move_rows(const plan *p, const rows_of *r, size_t rows, size_t first
                        r->row[rows - 1] - r->row[0] == (ptrdiff_t)(rows - 1) * whole;
     for (size_t i = 0, run = as_one ? rows : 1; i < rows; i += run) {
         char *at = a->p + r->row[i] + (ptrdiff_t)first * a->col[0];
-        move_run(at, a->col[0], buffer + i * cols, 1, run * cols, a->storage, out);
+        move_run(r, at, a->col[0], run * cols, buffer + i * cols, 1, out);
     }
+}
+
+/* Asks for rows `ahead` of these, all at once: where they have gaps between them, a walk over a tile could not name
+   their lines one by one. Not in a function of its own: gcc takes one that only asks for memory to have no effect. */
+ALWAYS_INLINE void fetch_rows(char *const *row, size_t rows, size_t size, ptrdiff_t ahead, int out)
+{
+    for (size_t line = 0; line < size; line += CACHE_LINE, ahead += CACHE_LINE)
+        for (size_t i = 0; i < rows; i++)
+            if (out)
+                fetch_to_write(row[i], ahead);
+            else
+                fetch_to_read(row[i], ahead);
 }
 
 /* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
@@ -311,6 +337,8 @@ static void move_across(const plan *p, const rows_of *r, size_t rows, size_t fir
     }
     for (size_t i = 0; i < rows; i++)
         at[i] = apart ? (char *)(contiguous + i * cols) : r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
+    if (r->linear && r->ahead != AHEAD)
+        fetch_rows(at, rows, cols * sizeof(T), r->ahead, out);
     const int without = p->shape->cols == 2 && (apart || without_gaps(p->shape, r->array)) &&
                         at[rows - 1] - at[0] == (ptrdiff_t)((rows - 1) * cols * sizeof(T));
     const size_t pairs = without ? rows / VL * VL : 0;

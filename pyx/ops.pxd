@@ -95,10 +95,10 @@ cdef extern from "ops.h" nogil:
         void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
                                    sl_sum *total) noexcept nogil
-        void (*gather)(float *to, ptrdiff_t step, const char *from_, ptrdiff_t stride, size_t n,
-                       int storage) noexcept nogil
-        void (*scatter)(char *to, ptrdiff_t stride, const float *from_, ptrdiff_t step, size_t n,
-                        int storage) noexcept nogil
+        void (*gather)(float *to, ptrdiff_t step, const char *from_, ptrdiff_t stride, size_t n, int storage,
+                       ptrdiff_t ahead) noexcept nogil
+        void (*scatter)(char *to, ptrdiff_t stride, const float *from_, ptrdiff_t step, size_t n, int storage,
+                        ptrdiff_t ahead) noexcept nogil
         void (*probe_read)(const float *x, float *sum, size_t n, size_t times) noexcept nogil
         void (*probe_copy)(const float *x, float *y, size_t n, size_t times) noexcept nogil
         void (*probe_stream)(const float *x, float *y, size_t n, size_t times) noexcept nogil
@@ -120,10 +120,10 @@ cdef extern from "ops.h" nogil:
         void (*softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_part *part) noexcept nogil
         void (*cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part,
                                    sl_sum *total) noexcept nogil
-        void (*gather)(double *to, ptrdiff_t step, const char *from_, ptrdiff_t stride, size_t n,
-                       int storage) noexcept nogil
-        void (*scatter)(char *to, ptrdiff_t stride, const double *from_, ptrdiff_t step, size_t n,
-                        int storage) noexcept nogil
+        void (*gather)(double *to, ptrdiff_t step, const char *from_, ptrdiff_t stride, size_t n, int storage,
+                       ptrdiff_t ahead) noexcept nogil
+        void (*scatter)(char *to, ptrdiff_t stride, const double *from_, ptrdiff_t step, size_t n, int storage,
+                        ptrdiff_t ahead) noexcept nogil
         void (*probe_read)(const double *x, double *sum, size_t n, size_t times) noexcept nogil
         void (*probe_copy)(const double *x, double *y, size_t n, size_t times) noexcept nogil
         void (*probe_stream)(const double *x, double *y, size_t n, size_t times) noexcept nogil

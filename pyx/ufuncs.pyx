@@ -39,13 +39,13 @@ cdef void loop_f16(char **args, const cnp.npy_intp *dims, const cnp.npy_intp *st
     cdef fp_state caller = fp_enter()
     while done < dims[0]:
         m = min(<cnp.npy_intp> CHUNK, dims[0] - done)
-        active.f32.gather(x, 1, args[0] + done * steps[0], steps[0], m, SL_HALF)
+        active.f32.gather(x, 1, args[0] + done * steps[0], steps[0], m, SL_HALF, 0)
         if routine == LOG_SIGMOID_AND_GRAD:
             run(routine, <const float *> x, sizeof(float), y, sizeof(float), z, sizeof(float), m)
-            active.f32.scatter(args[2] + done * steps[2], steps[2], z, 1, m, SL_HALF)
+            active.f32.scatter(args[2] + done * steps[2], steps[2], z, 1, m, SL_HALF, 0)
         else:
             run(routine, <const float *> x, sizeof(float), y, sizeof(float), <float *> NULL, 0, m)
-        active.f32.scatter(args[1] + done * steps[1], steps[1], y, 1, m, SL_HALF)
+        active.f32.scatter(args[1] + done * steps[1], steps[1], y, 1, m, SL_HALF, 0)
         done += m
     fp_leave(caller)
 

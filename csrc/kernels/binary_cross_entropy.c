@@ -96,7 +96,7 @@ static const T *contiguous(const char *p, ptrdiff_t stride, size_t n, T *buffer)
 {
     if (stride == sizeof(T))
         return (const T *)p;
-    gather(buffer, 1, p, stride, n, 0);
+    gather(buffer, 1, p, stride, n, 0, 0);
     return buffer;
 }
 
@@ -130,9 +130,9 @@ void FN(binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, si
             in_groups(step_plain, &o, logits, m, 4);
         sl_sum_add(total, block_sum(o.loss, m));
         if (loss_at && o.loss == loss)
-            scatter(loss_at, a->losses, loss, 1, m, 0);
+            scatter(loss_at, a->losses, loss, 1, m, 0, 0);
         if (o.grad == grad)
-            scatter(grad_at, a->grads, grad, 1, m, 0);
+            scatter(grad_at, a->grads, grad, 1, m, 0, 0);
     }
     fp_leave(state);
 }

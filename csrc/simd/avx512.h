@@ -164,6 +164,16 @@ static inline void vf_pick(vf *v, __m512i first, int further)
 #define vf_unzip(v) vf_pick(v, EVEN_LANES, 1)
 #define vf_zip(v) vf_pick(v, ZIPPED_LANES, VL / 2)
 
+/* to every second element from p */
+#define VF_EVERY_SECOND 1
+static inline void vf_store_every_second(T *p, vf a)
+{
+    vf twice[2] = {a, a};
+    vf_zip(twice);
+    OP(mask_storeu)(p, (vm)0x5555, twice[0]);
+    OP(mask_storeu)(p + VL, (vm)0x5555, twice[1]);
+}
+
 #if DTYPE == 32
 /* doubles of floats; each half of a vf is a vd */
 typedef __m512d vd;
