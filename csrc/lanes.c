@@ -51,8 +51,10 @@ ALWAYS_INLINE void lanes_end(const lane_sums *a, lane_totals *t, size_t c)
     vf_store(t->lost + c, a->lost);
 }
 
-/* Vectors of one tile that are summed side by side, so that neither waits for itself. Without OUTPUT, e is any tile. */
-enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 };
+/* Vectors of one tile that are summed side by side, so that neither waits for itself, and steps that the compiler may
+   mix. More than two vectors of AVX-512 do not fit into the registers, and memory asked for in larger portions comes
+   later. Without OUTPUT, e is any tile. */
+enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 / (PAIR * PAIR) };
 
 ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c, int vectors, tile x, tile e,
                                const T *most, lane_totals *t, int mode)
@@ -63,7 +65,7 @@ ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c,
     size_t i = 0;
     UNROLL for (int v = 0; v < vectors; v++)
         lanes_start(&a[v], u, most, across, across ? c + v * VL : row);
-    for (; i + STRIDE <= x.full; i += STRIDE)
+    for (; STRIDE > 1 && i + STRIDE <= x.full; i += STRIDE)
         UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q += e.step)
             UNROLL for (int v = 0; v < vectors; v++)
                 lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
