@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import rowwise
+from numpy.lib.stride_tricks import as_strided
 
 import simdloss
 
@@ -50,9 +51,10 @@ def reversed_place(fence, value, where):
 
 def stepped_place(fence, value, where):
     """Every other element, the outermost ones still at the fence."""
-    if value.size == 0 or value.ndim != 1:
+    if value.size == 0:
         return fence.place(value, where)
-    return fence.place(np.repeat(value, 2)[:-1], where)[::2]
+    memory = fence.place(np.repeat(value, 2)[:-1], where)
+    return as_strided(memory, value.shape, [2 * stride for stride in np.ascontiguousarray(value).strides])
 
 
 PLACINGS = {
@@ -64,7 +66,7 @@ PLACINGS = {
     "swapped": lambda fence, value, where: fence.place(value.astype(value.dtype.newbyteorder()), where),
 }
 OTHERS = [name for name in PLACINGS if name != "C"]
-OUTPUT_PLACINGS = ("C", "F", "reversed", "odd address")
+OUTPUT_PLACINGS = ("C", "F", "reversed", "stepped", "odd address")
 
 
 class Operands:

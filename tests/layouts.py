@@ -11,6 +11,11 @@ def fortran(a):
     return np.array(a, order="F", copy=True)
 
 
+def memory_of(a):
+    """The array that owns the memory of a view."""
+    return a if a.base is None else memory_of(a.base)
+
+
 def reversed_axes(a):
     """All strides negative."""
     flip = (slice(None, None, -1),) * a.ndim
