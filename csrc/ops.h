@@ -98,13 +98,17 @@ typedef struct {
     sl_array grad;           /* rows x cols, optional; grad.p == logits.p: in place */
 } sl_cross_entropy;
 
-/* One run of elements along one dimension. weight and pos_weight optional (1), loss and grad optional; everything
-   aligned. */
+/* Elements along one dimension, `stride` bytes apart and aligned, stored as 0 or SL_HALF says. p NULL: absent. */
 typedef struct {
-    const char *x, *y, *weight, *pos_weight;
-    ptrdiff_t xs, ys, weights, pos_weights;
-    char *loss, *grad;
-    ptrdiff_t losses, grads;
+    char *p;
+    ptrdiff_t stride;
+    int storage;
+} sl_run;
+
+typedef struct {
+    sl_run x, y;
+    sl_run weight, pos_weight;  /* optional: 1 */
+    sl_run loss, grad;          /* optional */
     double grad_scale;
 } sl_binary_cross_entropy;
 

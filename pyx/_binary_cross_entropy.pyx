@@ -11,7 +11,7 @@ from simdloss._arrays cimport (
 from simdloss._blocks cimport run_elements
 from simdloss._dispatch cimport active
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_reduction
-from simdloss.ops cimport sl_binary_cross_entropy, sl_share, sl_sum
+from simdloss.ops cimport SL_HALF, sl_binary_cross_entropy, sl_run, sl_share, sl_sum
 
 cnp.import_array()
 
@@ -210,8 +210,7 @@ cdef bint is_plain(ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss, nda
     cdef int order = cnp.NPY_ARRAY_C_CONTIGUOUS
     if not cnp.PyArray_CHKFLAGS(x, order):
         order = cnp.NPY_ARRAY_F_CONTIGUOUS
-    return (cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT16
-            and is_run(x, x, order) and is_run(y, x, order) and is_run(w, x, order) and is_run(q, x, order)
+    return (is_run(x, x, order) and is_run(y, x, order) and is_run(w, x, order) and is_run(q, x, order)
             and is_run(loss, x, order) and is_run(grad, x, order)
             and is_clear(loss, x) and is_clear(loss, y) and is_clear(loss, w) and is_clear(loss, q)
             and is_clear(grad, x) and is_clear(grad, y) and is_clear(grad, w) and is_clear(grad, q))
@@ -226,17 +225,23 @@ cdef inline bint is_clear(ndarray out, ndarray a) noexcept:
     return out is None or a is None or cnp.PyArray_DATA(out) == cnp.PyArray_DATA(a) or not overlap(out, a)
 
 
-cdef inline char *data(ndarray a) noexcept:
-    return NULL if a is None else cnp.PyArray_BYTES(a)
+cdef inline void lay_run(sl_run *run, ndarray a) noexcept:
+    run.p = NULL
+    if a is not None:
+        run.p, run.stride = cnp.PyArray_BYTES(a), cnp.PyArray_ITEMSIZE(a)
+        run.storage = SL_HALF if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT16 else 0
 
 
 cdef int run_plain(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, ndarray q, ndarray loss, ndarray grad,
                    sl_sum *total) except -1:
     cdef Call call
     cdef bint is_double = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
-    job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = (
-        data(x), data(y), data(w), data(q), data(loss), data(grad))
-    job.xs = job.ys = job.weights = job.pos_weights = job.losses = job.grads = cnp.PyArray_ITEMSIZE(x)
+    lay_run(&job.x, x)
+    lay_run(&job.y, y)
+    lay_run(&job.weight, w)
+    lay_run(&job.pos_weight, q)
+    lay_run(&job.loss, loss)
+    lay_run(&job.grad, grad)
     call.job = job
     call.kernel = kernel_of(is_double)
     return run_elements(block, &call, cnp.PyArray_SIZE(x), is_double, 800, total)
@@ -266,6 +271,7 @@ ctypedef struct Iteration:
     Kernel kernel
     cnp.NpyIter *iterator
     int place[OPERANDS]
+    int storage[OPERANDS]
     bint out_of_memory
 
 
@@ -276,17 +282,21 @@ cdef int iterate(sl_binary_cross_entropy *job, ndarray x, ndarray y, ndarray w, 
     cdef cnp.npy_uint32 flags[OPERANDS]
     cdef cnp.PyArray_Descr *types[OPERANDS]
     cdef int i, n = 0, kernel_type = kernel_type_of(x)
-    cdef bint is_double = kernel_type == cnp.NPY_DOUBLE
+    cdef bint is_half, is_double = kernel_type == cnp.NPY_DOUBLE
     cdef Iteration call
     cdef cnp.dtype descr = cnp.PyArray_DescrFromType(kernel_type)
+    cdef cnp.dtype half = cnp.PyArray_DescrFromType(cnp.NPY_FLOAT16)
     cdef fenv_t caller
     all[:] = [<PyObject *> x, <PyObject *> y, <PyObject *> w, <PyObject *> q, <PyObject *> loss, <PyObject *> grad]
     for i in range(OPERANDS):
-        call.place[i] = -1
+        call.place[i], call.storage[i] = -1, 0
         if <object> all[i] is not None:
             call.place[i] = n
             given[n] = <PyArrayObject *> all[i]
-            types[n] = <cnp.PyArray_Descr *> descr
+            # NumPy's own conversions of float16 take tens of times longer where numbers are small.
+            is_half = not is_double and cnp.PyArray_TYPE(<ndarray> all[i]) == cnp.NPY_FLOAT16
+            call.storage[i] = SL_HALF if is_half else 0
+            types[n] = <cnp.PyArray_Descr *> half if is_half else <cnp.PyArray_Descr *> descr
             flags[n] = INPUT if i < INPUTS else OUTPUT
             n += 1
 
@@ -343,17 +353,14 @@ cdef void run_all(const Iteration *call, cnp.NpyIter *iterator, sl_sum *total) n
     cdef npy_intp *steps = cnp.NpyIter_GetInnerStrideArray(iterator)
     cdef npy_intp *n = cnp.NpyIter_GetInnerLoopSizePtr(iterator)
     cdef sl_binary_cross_entropy job = call.job[0]
-    cdef char *p[OPERANDS]
-    cdef npy_intp step[OPERANDS]
+    cdef sl_run **runs = [&job.x, &job.y, &job.weight, &job.pos_weight, &job.loss, &job.grad]
     cdef int i, place
     while True:
         for i in range(OPERANDS):
             place = call.place[i]
-            p[i] = at[place] if place >= 0 else NULL
-            step[i] = steps[place] if place >= 0 else 0
-        job.x, job.y, job.weight, job.pos_weight, job.loss, job.grad = p[0], p[1], p[2], p[3], p[4], p[5]
-        job.xs, job.ys, job.weights, job.pos_weights, job.losses, job.grads = (
-            step[0], step[1], step[2], step[3], step[4], step[5])
+            runs[i].p = at[place] if place >= 0 else NULL
+            runs[i].stride = steps[place] if place >= 0 else 0
+            runs[i].storage = call.storage[i]
         call.kernel(&job, 0, n[0], total)
         if not next_run(iterator):
             break

@@ -68,15 +68,13 @@ cdef extern from "ops.h" nogil:
         double grad_scale
         sl_array loss, lse, grad
 
+    ctypedef struct sl_run:
+        char *p
+        ptrdiff_t stride
+        int storage
+
     ctypedef struct sl_binary_cross_entropy:
-        const char *x
-        const char *y
-        const char *weight
-        const char *pos_weight
-        ptrdiff_t xs, ys, weights, pos_weights
-        char *loss
-        char *grad
-        ptrdiff_t losses, grads
+        sl_run x, y, weight, pos_weight, loss, grad
         double grad_scale
 
     ctypedef struct sl_ops_f32:

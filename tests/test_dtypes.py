@@ -4,6 +4,7 @@ import array
 
 import numpy as np
 import pytest
+from layouts import LAYOUTS
 
 import simdloss
 from simdloss import binary_cross_entropy_with_logits_and_grad as bce_and_grad
@@ -80,6 +81,27 @@ def test_float16_outputs(isa, rng):
     np.testing.assert_array_equal(in_place, want[1])
     p = x.copy()
     np.testing.assert_array_equal(simdloss.softmax(p, out=p), simdloss.softmax(x))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_binary_cross_entropy_of_float16(isa, layout, reduction, rng):
+    """Alone and with other types; the gradients of a mean are subnormal numbers of float16."""
+    x, weight = (rng.normal(size=(300, 70)) * 3).astype(np.float16), rng.uniform(size=70).astype(np.float16)
+    for kind in (np.float16, np.float32, np.bool_):
+        target = rng.integers(0, 2, x.shape).astype(kind)
+        for options in ({}, {"weight": weight, "pos_weight": weight.astype(float)}):
+            loss, grad = bce_and_grad(LAYOUTS[layout](x), LAYOUTS[layout](target), reduction=reduction, **options)
+            want, want_grad = bce_and_grad(x.astype(np.float32), target, reduction=reduction, **options)
+            assert grad.dtype == np.float16
+            np.testing.assert_array_equal(grad, want_grad.astype(np.float16))
+            if reduction == "none":
+                np.testing.assert_array_equal(loss, want.astype(np.float16))
+            else:
+                assert loss == pytest.approx(want, rel=1e-7)
+    in_place = x.copy()
+    assert bce_and_grad(in_place, target, reduction=reduction, grad_out=in_place)[1] is in_place
+    np.testing.assert_array_equal(in_place, bce_and_grad(x, target, reduction=reduction)[1])
 
 
 @pytest.mark.parametrize("kind", INTEGERS, ids=str)

@@ -91,48 +91,53 @@ static double block_sum(const T *x, size_t n)
     return sum;
 }
 
-/* The n elements at p as contiguous memory: where they are, or in the buffer. */
-static const T *contiguous(const char *p, ptrdiff_t stride, size_t n, T *buffer)
+/* Whether a run is contiguous memory of the kernel's type. */
+static int is_direct(const sl_run *r) { return r->p && r->stride == sizeof(T) && !r->storage; }
+
+static char *element(const sl_run *r, size_t i) { return r->p + (ptrdiff_t)i * r->stride; }
+
+/* n elements of a run from i as such memory: where they are, or in the buffer. */
+static const T *contiguous(const sl_run *r, size_t i, size_t n, T *buffer)
 {
-    if (stride == sizeof(T))
-        return (const T *)p;
-    gather(buffer, 1, p, stride, n, 0, 0);
+    if (is_direct(r))
+        return (const T *)element(r, i);
+    gather(buffer, 1, element(r, i), r->stride, n, r->storage, 0);
     return buffer;
+}
+
+/* Writes what is in the buffer because the run is not such memory. */
+static void put_run(const sl_run *r, size_t i, size_t n, const T *buffer)
+{
+    if (r->p && !is_direct(r))
+        scatter(element(r, i), r->stride, buffer, 1, n, r->storage, 0);
 }
 
 void FN(binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
 {
-    const ptrdiff_t unit = sizeof(T);
-    T x[BUFFER], y[BUFFER], w[BUFFER], q[BUFFER], loss[BUFFER], grad[BUFFER];
-    const T one = 1;
-    int weighted = a->weight || a->pos_weight;
+    T x[BUFFER], y[BUFFER], w[BUFFER], q[BUFFER], loss[BUFFER], grad[BUFFER], one = 1;
+    const sl_run ones = {.p = (char *)&one};
+    const int weighted = a->weight.p || a->pos_weight.p;
     fp_state state = fp_enter();
     for (size_t i = begin; i < end; i += BUFFER) {
         size_t m = min_size(BUFFER, end - i);
-        ptrdiff_t at = (ptrdiff_t)i;
-        char *loss_at = a->loss ? a->loss + at * a->losses : NULL, *grad_at = a->grad ? a->grad + at * a->grads : NULL;
-        const T *logits = contiguous(a->x + at * a->xs, a->xs, m, x);
+        const T *logits = contiguous(&a->x, i, m, x);
         operands o = {
-            .y = contiguous(a->y + at * a->ys, a->ys, m, y),
-            .loss = loss_at && a->losses == unit ? (T *)loss_at : loss,
-            .grad = grad_at && a->grads == unit ? (T *)grad_at : grad_at ? grad : NULL,
+            .y = contiguous(&a->y, i, m, y),
+            .loss = is_direct(&a->loss) ? (T *)element(&a->loss, i) : loss,
+            .grad = is_direct(&a->grad) ? (T *)element(&a->grad, i) : a->grad.p ? grad : NULL,
             .grad_scale = vf_set((T)a->grad_scale),
         };
         if (weighted) {
-            o.w = a->weight ? contiguous(a->weight + at * a->weights, a->weights, m, w)
-                            : contiguous((const char *)&one, 0, m, w);
-            o.q = a->pos_weight ? contiguous(a->pos_weight + at * a->pos_weights, a->pos_weights, m, q)
-                                : contiguous((const char *)&one, 0, m, q);
+            o.w = contiguous(a->weight.p ? &a->weight : &ones, i, m, w);
+            o.q = contiguous(a->pos_weight.p ? &a->pos_weight : &ones, i, m, q);
         }
         if (weighted)
             in_groups(step_weighted, &o, logits, m, 4);
         else
             in_groups(step_plain, &o, logits, m, 4);
         sl_sum_add(total, block_sum(o.loss, m));
-        if (loss_at && o.loss == loss)
-            scatter(loss_at, a->losses, loss, 1, m, 0, 0);
-        if (o.grad == grad)
-            scatter(grad_at, a->grads, grad, 1, m, 0, 0);
+        put_run(&a->loss, i, m, loss);
+        put_run(&a->grad, i, m, grad);
     }
     fp_leave(state);
 }
