@@ -54,7 +54,7 @@ ALWAYS_INLINE void lanes_end(const lane_sums *a, lane_totals *t, size_t c)
 /* Vectors of one tile that are summed side by side, so that neither waits for itself, and steps that the compiler may
    mix. More than two vectors of AVX-512 do not fit into the registers, and memory asked for in larger portions comes
    later. Without OUTPUT, e is any tile. */
-enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = 4 / (PAIR * PAIR) };
+enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = PAIR == 2 ? 1 : 4 };
 
 ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c, int vectors, tile x, tile e,
                                const T *most, lane_totals *t, int mode)

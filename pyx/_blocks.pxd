@@ -4,8 +4,8 @@ from simdloss.ops cimport sl_array, sl_memory, sl_part, sl_shape, sl_sum
 cdef enum:
     # Elements from which letting other threads run is worth its price.
     MANY = 10000
-    # Columns up to which rows that lie along memory need none to hold (MOST_HELD).
-    FEW_COLUMNS = 2048
+    # Columns up to which rows along memory are a single tile, of either dtype, and hold nothing.
+    SINGLE_TILE = 2048
 
 # Computes rows or elements [begin, end) of a call, and adds what is summed over them, if anything, to *total.
 ctypedef void (*Block)(void *call, size_t begin, size_t end, sl_sum *total) noexcept nogil
@@ -39,7 +39,7 @@ cdef inline int run_elements(Block block, void *call, size_t n, bint is_double, 
 cdef inline int run_rows(const Rows *rows, void *call, bint is_double, size_t ps, sl_sum *total) except -1:
     if rows.shape.rows == 0:
         return 0
-    if rows.shape.rows * rows.shape.cols < MANY and rows.shape.cols <= FEW_COLUMNS:
+    if rows.shape.rows * rows.shape.cols < MANY and rows.shape.cols <= SINGLE_TILE:
         rows.block(call, 0, rows.shape.rows, NULL, total)
         return 0
     return run_many_rows(rows, call, is_double, ps, total)
