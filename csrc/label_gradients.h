@@ -39,34 +39,34 @@ ALWAYS_INLINE vf label_gradient(const label_vectors *d, const label_tile *t, lab
     return g;
 }
 
-ALWAYS_INLINE void subtract_lanes(const label_tile *t, const label_vectors *r, size_t c, tile e, int soft, int weighted,
-                                  int with)
+ALWAYS_INLINE void subtract_lanes(const label_tile *t, const label_vectors *r, size_t c, tile e, tile y, int soft,
+                                  int weighted, int with)
 {
     label_place l = first_labels(t, c);
-    T *p = e.p + c;
+    const T *p = e.p + c;
+    T *q = y.p + c;
     size_t i = 0;
     for (; i + TOGETHER <= e.full; i += TOGETHER) {
         vf g[TOGETHER];
-        T *from = p;
-        UNROLL for (int j = 0; j < TOGETHER; j++, from += e.step) {
-            g[j] = label_gradient(r, t, l, vf_load(from), VL, soft, weighted, with);
+        UNROLL for (int j = 0; j < TOGETHER; j++, p += e.step) {
+            g[j] = label_gradient(r, t, l, vf_load(p), VL, soft, weighted, with);
             next_labels(t, &l, soft, weighted);
         }
-        UNROLL for (int j = 0; j < TOGETHER; j++, p += e.step)
-            vf_store(p, g[j]);
+        UNROLL for (int j = 0; j < TOGETHER; j++, q += y.step)
+            vf_store(q, g[j]);
     }
-    for (; i < e.full; i++, p += e.step) {
-        vf_store(p, label_gradient(r, t, l, vf_load(p), VL, soft, weighted, with));
+    for (; i < e.full; i++, p += e.step, q += y.step) {
+        vf_store(q, label_gradient(r, t, l, vf_load(p), VL, soft, weighted, with));
         next_labels(t, &l, soft, weighted);
     }
     if (e.part > c) {
         const size_t n = e.part - c;
-        vf_store_n(p, label_gradient(r, t, l, vf_load_n(p, n, vf_set(0)), n, soft, weighted, with), n);
+        vf_store_n(q, label_gradient(r, t, l, vf_load_n(p, n, vf_set(0)), n, soft, weighted, with), n);
     }
 }
 
 ALWAYS_INLINE void subtract_labels_as(const label_tile *t, const row_factors *f, const label_factors *d, tile_rows rows,
-                                      tile e, int soft, int weighted)
+                                      tile e, tile y, int soft, int weighted)
 {
     const int across = t->across;
     for (size_t c = 0; c < rows.lanes; c += VL) {
@@ -77,28 +77,28 @@ ALWAYS_INLINE void subtract_labels_as(const label_tile *t, const row_factors *f,
         /* f is NaN where anything in the row is; 0 times infinity is, too. */
         vf odd = vf_sub(vf_mul(vf_abs(r.scale), vf_set((T)INFINITY)), vf_abs(r.f));
         if (vm_any(vf_not_ge(odd, r.f)))
-            subtract_lanes(t, &r, c, e, soft, weighted, TOPS | ODD);
+            subtract_lanes(t, &r, c, e, y, soft, weighted, TOPS | ODD);
         else if (vm_any(vf_lt(r.half, vf_set((T)INFINITY))))
-            subtract_lanes(t, &r, c, e, soft, weighted, TOPS);
+            subtract_lanes(t, &r, c, e, y, soft, weighted, TOPS);
         else
-            subtract_lanes(t, &r, c, e, soft, weighted, 0);
+            subtract_lanes(t, &r, c, e, y, soft, weighted, 0);
     }
 }
 
-/* Makes gradients of a tile of exponentials. */
+/* Makes gradients y of a tile of exponentials. */
 static void subtract_labels(label_work *k, const batch *b, const row_factors *f, const label_factors *d, size_t row,
-                            size_t chunk, tile e)
+                            size_t chunk, tile e, tile y)
 {
     const label_tile t = labels_of(k, b, row, chunk, 1);
     const tile_rows rows = rows_of_tile(b, row);
     if (t.soft.p && t.weight)
-        subtract_labels_as(&t, f, d, rows, e, 1, 1);
+        subtract_labels_as(&t, f, d, rows, e, y, 1, 1);
     else if (t.soft.p)
-        subtract_labels_as(&t, f, d, rows, e, 1, 0);
+        subtract_labels_as(&t, f, d, rows, e, y, 1, 0);
     else if (t.weight)
-        subtract_labels_as(&t, f, d, rows, e, 0, 1);
+        subtract_labels_as(&t, f, d, rows, e, y, 0, 1);
     else
-        subtract_labels_as(&t, f, d, rows, e, 0, 0);
+        subtract_labels_as(&t, f, d, rows, e, y, 0, 0);
 }
 
 #endif

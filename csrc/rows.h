@@ -15,7 +15,8 @@ typedef struct {
     const plan *plan;
     ALIGNED size_t number[ROWS];        /* the rows, in ascending order */
     size_t n, lanes;                    /* n rounded up to whole vectors: absent rows are computed, not used */
-    rows_of x, out;                     /* out, optional: where exponentials stay until they are scaled */
+    rows_of x, out;                     /* out, optional */
+    int out_keeps;                      /* exponentials stay in out's memory until they are scaled */
     size_t begin, end;                  /* the tiles walked: all, or those of a segment (long.h) */
     size_t stale;                       /* tiles before it keep exponentials of an older unit, of no use any more */
     int overwritten;                    /* exponentials stand where logits were read to and are wanted once more */
@@ -54,8 +55,7 @@ static inline void batch_begin(batch *b, const sl_array *x, const sl_array *out,
         b->x.direct |= b->x.adjacent;
     find_rows(&b->out, p, out, b->number, n);
     b->in_place = out->p == x->p && b->out.direct && p->chunks > 1;
-    if (out->p == x->p) /* logits may still be wanted after their exponentials are known */
-        b->out.direct = 0;
+    b->out_keeps = b->out.direct && out->p != x->p; /* logits may be wanted after their exponentials are known */
     b->overwritten = 0;
     b->begin = b->stale = 0;
     b->end = p->chunks;
@@ -87,7 +87,7 @@ static inline size_t place_of(const batch *b, size_t row)
    would read logits into the scratch once more or compute exponentials again, as it does for the tiles beyond. */
 static inline void hold_tiles(batch *b, int mode)
 {
-    const int again = mode & STORE ? !b->out.direct : !b->x.direct;
+    const int again = mode & STORE ? !b->out_keeps : !b->x.direct;
     b->held = again || b->plan->chunks == 1 ? b->tiles : 0;
 }
 
@@ -116,9 +116,15 @@ static inline tile read_x_again(batch *b, size_t row, size_t chunk)
    they can stay, so that fewer lines of the first cache are taken; otherwise they are computed again (exps_tile). */
 static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 {
-    if (b->out.direct)
+    if (b->out_keeps)
         return tile_in_place(b->plan, &b->out, row, chunk);
     return tile_in_buffer(b->plan, &b->out, row, b->n, chunk, buffer_of(b, row, chunk));
+}
+
+/* Where the last walk puts what it makes of a kept tile: in memory if it can, and tile_write has nothing to do then. */
+static inline tile result_tile(const batch *b, size_t row, size_t chunk, tile kept)
+{
+    return b->out.direct ? tile_in_place(b->plan, &b->out, row, chunk) : kept;
 }
 
 /* The exponentials of a tile from its logits, in the rows' present units. */
@@ -152,7 +158,7 @@ static void overwrite_logits(batch *b, int lse)
     for (size_t i = 0; i < b->n && lse && DTYPE == 32; i++)
         if (s->max[i] < 0)
             return;
-    b->out.direct = 1;
+    b->out_keeps = 1;
 }
 
 /* The first walk: each logit is read once, its exponential added up and, with STORE in mode, kept. `visit`, optional,
@@ -270,7 +276,7 @@ ALWAYS_INLINE vd logsumexp_of(const batch *b, size_t i, vd2 log)
 static tile exps_tile(batch *b, size_t row, size_t chunk)
 {
     tile e = kept_tile(b, row, chunk);
-    if (chunk < b->stale || (!b->out.direct && chunk >= b->held))
+    if (chunk < b->stale || (!b->out_keeps && chunk >= b->held))
         store_exps(b, row, chunk, e);
     return e;
 }
@@ -381,9 +387,9 @@ static inline void put_softmax(batch *b)
         put_factors(&f, b, i, one, inverse_of(&b->sums, i), (vd_bits)(one == one));
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
-            tile e = exps_tile(b, row, chunk);
-            tile_scale(e, b->plan->across, rows_of_tile(b, row), f.high, f.low);
-            tile_write(b->plan, &b->out, row, b->n, chunk, e);
+            tile e = exps_tile(b, row, chunk), y = result_tile(b, row, chunk, e);
+            tile_scale(e, y, b->plan->across, rows_of_tile(b, row), f.high, f.low);
+            tile_write(b->plan, &b->out, row, b->n, chunk, y);
         }
 }
 

@@ -39,9 +39,10 @@ ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vf limit, vf low)
     return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));
 }
 
-/* Scales `steps` vectors of a tile, n elements of each: few, so that one comparison does for all. */
+/* Scales `steps` vectors of a tile, n elements of each, to q: few, so that one comparison does for all. */
 enum { TOGETHER = 4 };
-ALWAYS_INLINE void scale_steps(T *p, ptrdiff_t step, int steps, size_t n, vf f, vf f_l, vf limit)
+ALWAYS_INLINE void scale_steps(const T *p, ptrdiff_t step, T *q, ptrdiff_t q_step, int steps, size_t n, vf f, vf f_l,
+                               vf limit)
 {
     vf v[TOGETHER], low = vf_mul(limit, vf_set(LOW)), least = low;
     UNROLL for (int i = 0; i < steps; i++) {
@@ -50,38 +51,40 @@ ALWAYS_INLINE void scale_steps(T *p, ptrdiff_t step, int steps, size_t n, vf f, 
     }
     if (vm_any(vf_not_ge(least, low)))
         UNROLL for (int i = 0; i < steps; i++)
-            vf_store_n(p + i * step, times_factor_small(v[i], f, f_l, limit, low), n);
+            vf_store_n(q + i * q_step, times_factor_small(v[i], f, f_l, limit, low), n);
     else
         UNROLL for (int i = 0; i < steps; i++)
-            vf_store_n(p + i * step, times_factor(v[i], f, f_l), n);
+            vf_store_n(q + i * q_step, times_factor(v[i], f, f_l), n);
 }
 
-/* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row. The last columns of a row along are
-   taken with some before them, which are scaled twice, from the same numbers: a load that overlaps a masked store, as
-   the next row's first would, waits until that has left the store buffer. */
-static inline void tile_scale(tile t, int across, tile_rows rows, const T *factor, const T *factor_l)
+/* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row; y may be the same tile. The last
+   columns of a row along are taken with some before them, which are scaled twice, from the same numbers: a load that
+   overlaps a masked store, as the next row's first would, waits until that has left the store buffer. */
+static inline void tile_scale(tile t, tile y, int across, tile_rows rows, const T *factor, const T *factor_l)
 {
-    if (!across)
+    if (!across) {
         t = in_vectors(t);
+        y = in_vectors(y);
+    }
     for (size_t c = 0; c < (across ? rows.lanes : VL); c += VL) {
         vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c);
         vf limit = vf_div(vf_set(LEAST_NORMAL_T), vf_abs(f));
         limit = vf_select(vf_eq(f, vf_set(0)), vf_set((T)NAN), limit); /* nothing is not below NaN */
         const int overlap = t.part && t.full;
-        T *p = t.p + c, *last = overlap ? t.p + (t.full - 1) * VL + t.part : NULL, kept[VL];
+        const size_t last = overlap ? (t.full - 1) * VL + t.part : 0;
+        const T *p = t.p + c;
+        T *q = y.p + c, kept[VL];
         size_t i = 0;
-        if (overlap) {
-            vf_store(kept, vf_load(last));
-            scale_steps(kept, 0, 1, VL, f, f_l, limit);
-        }
-        for (; i + TOGETHER <= t.full; i += TOGETHER, p += TOGETHER * t.step)
-            scale_steps(p, t.step, TOGETHER, VL, f, f_l, limit);
-        for (; i < t.full; i++, p += t.step)
-            scale_steps(p, t.step, 1, VL, f, f_l, limit);
         if (overlap)
-            vf_store(last, vf_load(kept));
+            scale_steps(p + last, 0, kept, 0, 1, VL, f, f_l, limit);
+        for (; i + TOGETHER <= t.full; i += TOGETHER, p += TOGETHER * t.step, q += TOGETHER * y.step)
+            scale_steps(p, t.step, q, y.step, TOGETHER, VL, f, f_l, limit);
+        for (; i < t.full; i++, p += t.step, q += y.step)
+            scale_steps(p, t.step, q, y.step, 1, VL, f, f_l, limit);
+        if (overlap)
+            vf_store(y.p + last, vf_load(kept));
         else if (t.part)
-            scale_steps(p, t.step, 1, t.part, f, f_l, limit);
+            scale_steps(p, t.step, q, y.step, 1, t.part, f, f_l, limit);
     }
 }
 

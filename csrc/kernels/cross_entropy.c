@@ -129,13 +129,13 @@ static void add_to_total(work *restrict k, const batch *restrict b, const double
    before: what is read of a vector that was partly written anew waits for both. Halves are put there nevertheless: to
    convert one by itself takes longer. */
 static __attribute__((noinline)) void put_targets(const work *restrict k, const gradient *restrict g,
-                                                  const batch *restrict b, size_t row, size_t chunk, tile e)
+                                                  const batch *restrict b, size_t row, size_t chunk, tile y)
 {
     const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk), *target = k->target;
     const int across = b->plan->across, halves = k->a->grad.storage != 0;
-    const ptrdiff_t col = k->a->grad.col[0], *out = b->out.row, step = across ? e.step : 1;
+    const ptrdiff_t col = k->a->grad.col[0], *out = b->out.row, step = across ? y.step : 1;
     char *grad = k->a->grad.p;
-    T *lane = e.p;
+    T *lane = y.p;
     for (size_t i = row, end = across ? b->n : row + 1; i < end; i++, lane += across) {
         size_t at = target[i] - first;
         if (at >= cols)
@@ -154,16 +154,16 @@ static void put_gradient(work *k, batch *b, const gradient *g)
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             const int targets = k->a->target.p != NULL, halves = k->a->grad.storage != 0;
-            tile e = exps_tile(b, row, chunk);
+            tile e = exps_tile(b, row, chunk), y = result_tile(b, row, chunk, e);
             if (k->dense)
-                subtract_labels(&k->labels, b, &g->factors, &g->labels, row, chunk, e);
+                subtract_labels(&k->labels, b, &g->factors, &g->labels, row, chunk, e, y);
             else
-                tile_scale(e, b->plan->across, rows_of_tile(b, row), g->factors.high, g->factors.low);
+                tile_scale(e, y, b->plan->across, rows_of_tile(b, row), g->factors.high, g->factors.low);
             if (targets && halves)
-                put_targets(k, g, b, row, chunk, e);
-            tile_write(b->plan, &b->out, row, b->n, chunk, e);
+                put_targets(k, g, b, row, chunk, y);
+            tile_write(b->plan, &b->out, row, b->n, chunk, y);
             if (targets && !halves)
-                put_targets(k, g, b, row, chunk, e);
+                put_targets(k, g, b, row, chunk, y);
         }
 }
 

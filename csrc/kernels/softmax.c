@@ -10,7 +10,7 @@
 
 static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *log)
 {
-    tile x = read_x_again(b, row, chunk), y = kept_tile(b, row, chunk);
+    tile x = read_x_again(b, row, chunk), y = result_tile(b, row, chunk, kept_tile(b, row, chunk));
     const tile written = y;
     const int across = b->plan->across;
     if (!across) {
