@@ -164,8 +164,9 @@ static void read_rows(work *restrict k, const batch *restrict b)
 {
     const sl_cross_entropy *a = k->a;
     const sl_shape *s = b->plan->shape;
+    const size_t with_target = a->target.p && s->cols ? b->n : 0; /* all rows are ignored where there are no classes */
     ptrdiff_t at[ROWS];
-    for (size_t i = a->target.p ? b->n : 0; i < b->lanes; i++)
+    for (size_t i = with_target; i < b->lanes; i++)
         k->x_target[i] = 0;
     if (a->sample_weight.p) {
         row_offsets(s, a->sample_weight.row, b->number, b->n, at);
@@ -176,10 +177,10 @@ static void read_rows(work *restrict k, const batch *restrict b)
     if (!a->target.p)
         return;
     for (size_t i = 0; i < b->lanes && a->weight; i++)
-        k->class_weight[i] = i < b->n ? (double)((const T *)a->weight)[k->target[i]] : 0;
-    for (size_t i = 0; i < b->n; i++)
+        k->class_weight[i] = i < with_target ? (double)((const T *)a->weight)[k->target[i]] : 0;
+    for (size_t i = 0; i < with_target; i++)
         at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
-    read_values(&a->logits, at, b->n, k->x_target);
+    read_values(&a->logits, at, with_target, k->x_target);
 }
 
 /* What sample weight, A, and q at the target without A are of VD rows. */
