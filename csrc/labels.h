@@ -266,9 +266,8 @@ static void raise_references(labels *s, size_t n, int first, const T *m)
 }
 
 /* Adds the labels of the next tiles x, with maxima m, to their rows. */
-static void add_labels(void *context, batch *b, size_t chunk, const tile *x, const T *m)
+static void add_labels(label_work *k, batch *b, size_t chunk, const tile *x, const T *m)
 {
-    label_work *k = context;
     const int soft = k->soft.array->p && k->keep != 0;
     raise_references(&k->sums, b->lanes, chunk == b->begin, m);
     if (soft && k->weight)

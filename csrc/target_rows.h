@@ -13,6 +13,7 @@ typedef struct {
     size_t read, read_end;
     uint64_t ignored;                          /* of them, a bit each */
     ALIGNED size_t target[ROWS];
+    ALIGNED T lane_target[ROWS];               /* the same, where picks_targets */
     double kept[ROWS];                         /* 1, or 0 where the target is ignored or the row absent */
     ALIGNED T x_target[ROWS], sample[ROWS];    /* x at the target, sample_weight */
     ALIGNED double class_weight[ROWS];         /* of the target */
@@ -159,6 +160,40 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
     return first;
 }
 
+/* Whether targets are found by comparing all columns of a tile with them. For so few columns that is faster than to go
+   to one row after another: AVX-512 takes 7-15 % less for cross-entropy of float32 with its gradient, AVX2 0-9 %. */
+static inline int picks_targets(const work *k, const plan *p) { return k->a->target.p && p->few; }
+
+/* The elements of a tile across that stand at the targets of their rows. */
+static inline void pick_at_targets(const work *k, const batch *b, tile t, T *picked)
+{
+    for (size_t i = 0; i < b->lanes; i += VL) {
+        const vf target = vf_load(k->lane_target + i);
+        const T *p = t.p + i;
+        vf found = vf_load(p), col = vf_set(0);
+        for (size_t c = 1; c < t.full; c++) {
+            p += t.step;
+            col = vf_add(col, vf_set(1));
+            found = vf_select(vf_eq(col, target), vf_load(p), found);
+        }
+        vf_store(picked + i, found);
+    }
+}
+
+/* The other way. */
+static inline void put_at_targets(const work *k, const batch *b, tile t, const T *value)
+{
+    for (size_t i = 0; i < b->lanes; i += VL) {
+        const vf target = vf_load(k->lane_target + i), v = vf_load(value + i);
+        T *p = t.p + i;
+        vf col = vf_set(0);
+        for (size_t c = 0; c < t.full; c++, p += t.step) {
+            vf_store(p, vf_select(vf_eq(col, target), v, vf_load(p)));
+            col = vf_add(col, vf_set(1));
+        }
+    }
+}
+
 /* Everything a batch needs of its rows before the walk, which may overwrite the logits. */
 static void read_rows(work *restrict k, const batch *restrict b)
 {
@@ -178,6 +213,11 @@ static void read_rows(work *restrict k, const batch *restrict b)
         return;
     for (size_t i = 0; i < b->lanes && a->weight; i++)
         k->class_weight[i] = i < with_target ? (double)((const T *)a->weight)[k->target[i]] : 0;
+    if (picks_targets(k, b->plan)) { /* x_target is found where the tile is: see_tile */
+        for (size_t i = 0; i < b->lanes; i++)
+            k->lane_target[i] = i < with_target ? (T)(int32_t)k->target[i] : 0;
+        return;
+    }
     for (size_t i = 0; i < with_target; i++)
         at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
     read_values(&a->logits, at, with_target, k->x_target);

@@ -148,17 +148,30 @@ static __attribute__((noinline)) void put_targets(const work *restrict k, const 
     }
 }
 
+/* The same in a tile across all columns, before it is written. */
+static void put_picked(const work *k, const gradient *g, const batch *b, tile y)
+{
+    ALIGNED T value[ROWS];
+    pick_at_targets(k, b, y, value);
+    for (size_t i = 0; i < b->lanes; i += VD)
+        vd_write(value + i, vd_fma(vd_get(g->times + i), vd_read(value + i), vd_get(g->plus + i)));
+    put_at_targets(k, b, y, value);
+}
+
 /* The second walk: exponentials become gradients. */
 static void put_gradient(work *k, batch *b, const gradient *g)
 {
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
-            const int targets = k->a->target.p != NULL, halves = k->a->grad.storage != 0;
+            const int picked = picks_targets(k, b->plan), halves = k->a->grad.storage != 0;
+            const int targets = k->a->target.p && !picked;
             tile e = exps_tile(b, row, chunk), y = result_tile(b, row, chunk, e);
             if (k->dense)
                 subtract_labels(&k->labels, b, &g->factors, &g->labels, row, chunk, e, y);
             else
                 tile_scale(e, y, b->plan->across, rows_of_tile(b, row), g->factors.high, g->factors.low);
+            if (picked)
+                put_picked(k, g, b, y);
             if (targets && halves)
                 put_targets(k, g, b, row, chunk, y);
             tile_write(b->plan, &b->out, row, b->n, chunk, y);
@@ -167,9 +180,19 @@ static void put_gradient(work *k, batch *b, const gradient *g)
         }
 }
 
+/* What is to be known of tiles of logits besides their sums. */
+static void see_tile(void *context, batch *b, size_t chunk, const tile *x, const T *m)
+{
+    work *k = context;
+    if (picks_targets(k, b->plan))
+        pick_at_targets(k, b, *x, k->x_target);
+    if (k->dense)
+        add_labels(&k->labels, b, chunk, x, m);
+}
+
 static void sum(work *k, batch *b)
 {
-    batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, k->dense ? add_labels : NULL, &k->labels);
+    batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, see_tile, k);
 }
 
 /* What a row has one of, loss and logsumexp, and what its gradient is made of; g optional */
