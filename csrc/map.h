@@ -6,8 +6,9 @@
 #include "vmath.h"
 
 /* The most vectors computed side by side. A polynomial is one long chain of operations, each of which waits for the
-   last; the longer a function, the more vectors it takes to keep the machine busy. */
-enum { SIDE_BY_SIDE = 6 };
+   last; the longer a function, the more vectors it takes to keep the machine busy. Of longer polynomials less fits into
+   AVX2's registers. */
+enum { SIDE_BY_SIDE = DTYPE == 32 ? 6 : 4 };
 
 /* Computes `vectors` vectors beginning at element i, of which x are loaded already, and which hold n elements in all.
    `far`: some |x| may be beyond MODERATE. Where none is, results are the same either way. Outputs may be inputs: all

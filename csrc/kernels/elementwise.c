@@ -34,13 +34,13 @@ void FN(sigmoid)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, size_t n)
 
 void FN(softplus)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, size_t n)
 {
-    map_strided(softplus, x, xs, y, ys, NULL, 0, n, 6);
+    map_strided(softplus, x, xs, y, ys, NULL, 0, n, SIDE_BY_SIDE);
 }
 
 void FN(log_sigmoid)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, T *dy, ptrdiff_t dys, size_t n)
 {
     if (dy)
-        map_strided(log_sigmoid_and_grad, x, xs, y, ys, dy, dys, n, 6);
+        map_strided(log_sigmoid_and_grad, x, xs, y, ys, dy, dys, n, SIDE_BY_SIDE);
     else
-        map_strided(log_sigmoid_and_grad, x, xs, y, ys, NULL, 0, n, 6);
+        map_strided(log_sigmoid_and_grad, x, xs, y, ys, NULL, 0, n, SIDE_BY_SIDE);
 }
