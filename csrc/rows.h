@@ -6,6 +6,7 @@
 #include "rowvec.h"
 #include "scale.h"
 #include "sumexp.h"
+#include "tile_copy.h"
 
 enum {
     GROUP = 8, /* lanes of sums over elements or rows one by one: those of the widest vd */

@@ -53,12 +53,14 @@ ALWAYS_INLINE void write_all(char *to, ptrdiff_t stride, const T *from, ptrdiff_
         write_one(to + (ptrdiff_t)i * stride, from[(ptrdiff_t)i * step], storage);
 }
 
-/* Neighbours; where their distance is known the compiler makes vector code. */
+/* Neighbours in either order; where their distance is known the compiler makes vector code. */
 ALWAYS_INLINE void gather_as(T *to, ptrdiff_t step, const char *from, ptrdiff_t stride, size_t n, int storage)
 {
     const ptrdiff_t item = storage & SL_HALF ? 2 : (ptrdiff_t)sizeof(T);
     if (step == 1 && stride == item)
         read_all(to, 1, from, item, n, storage);
+    else if (step == 1 && stride == -item)
+        read_all(to, 1, from, -item, n, storage);
     else
         read_all(to, step, from, stride, n, storage);
 }
@@ -68,6 +70,8 @@ ALWAYS_INLINE void scatter_as(char *to, ptrdiff_t stride, const T *from, ptrdiff
     const ptrdiff_t item = storage & SL_HALF ? 2 : (ptrdiff_t)sizeof(T);
     if (step == 1 && stride == item)
         write_all(to, item, from, 1, n, storage);
+    else if (step == 1 && stride == -item)
+        write_all(to, -item, from, 1, n, storage);
     else
         write_all(to, stride, from, step, n, storage);
 }

@@ -10,7 +10,6 @@
 #define SL_TILE_H
 
 #include "strided.h"
-#include "transpose.h"
 
 enum {
     FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
@@ -169,11 +168,13 @@ static inline int columns_collide(const plan *p, ptrdiff_t stride)
 }
 
 /* How far from an element that is read or written lies the one to ask for: AHEAD, but a number of rows where these have
-   gaps between them or are in another order. */
+   gaps between them or are in another order; columns far apart are asked for elsewhere. */
 static inline ptrdiff_t ahead_of(const plan *p, const sl_array *a)
 {
     const sl_shape *s = p->shape;
     const ptrdiff_t bytes = (ptrdiff_t)(s->cols * sizeof(T)), apart = s->row_dims ? a->row[s->row_dims - 1] : 0;
+    if (scattered_columns(s, a))
+        return 0;
     if (apart == 0 || apart == bytes || bytes >= AHEAD)
         return AHEAD;
     const ptrdiff_t size = apart < 0 ? -apart : apart, rows = (AHEAD + size - 1) / size, batch = (ptrdiff_t)p->batch;
@@ -199,40 +200,6 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array 
     if (p->across && r->direct) {
         r->adjacent = are_adjacent(r->row, n);
         r->direct = r->adjacent && !columns_collide(p, a->col[0]);
-    }
-}
-
-static void move_run(const rows_of *r, char *at, ptrdiff_t stride, size_t n, T *buffer, ptrdiff_t step, int out)
-{
-    if (out)
-        scatter(at, stride, buffer, step, n, r->array->storage, r->ahead);
-    else
-        gather(buffer, step, at, stride, n, r->array->storage, r->ahead);
-}
-
-/* Gathers, or scatters if `out`, the n columns of a row from `first`, one evenly spaced run after another. */
-static void each_run(const plan *p, const rows_of *r, size_t row, size_t first, size_t n, T *buffer, ptrdiff_t step,
-                            int out)
-{
-    const sl_shape *s = p->shape;
-    const sl_array *a = r->array;
-    int last = s->col_dims - 1;
-    char *at = a->p + r->row[row];
-    if (s->col_dims == 1) {
-        move_run(r, at + (ptrdiff_t)first * a->col[0], a->col[0], n, buffer, step, out);
-        return;
-    }
-    while (n) {
-        size_t rest = first, run = last < 0 ? 1 : min_size(n, s->col[last] - first % s->col[last]);
-        ptrdiff_t offset = 0;
-        for (int d = last; d >= 0; d--) {
-            offset += (ptrdiff_t)(rest % s->col[d]) * a->col[d];
-            rest /= s->col[d];
-        }
-        move_run(r, at + offset, last < 0 ? 0 : a->col[last], run, buffer, step, out);
-        buffer += (ptrdiff_t)run * step;
-        first += run;
-        n -= run;
     }
 }
 
@@ -269,116 +236,6 @@ static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, s
     if (r->linear && (!p->across || rows == 1 || r->row[1] - r->row[0] == (ptrdiff_t)(cols * sizeof(T))))
         ahead = r->array->p + r->row[row] + (ptrdiff_t)(chunk * p->chunk * sizeof(T)) - (char *)buffer + AHEAD;
     return tile_in(p, buffer, (ptrdiff_t)(p->across ? p->batch : LANES), cols, ahead);
-}
-
-/* Copies the columns of a tile across rows that lie side by side to a buffer, or from it if `out`. */
-static void move_columns(const plan *p, const rows_of *r, size_t first, size_t cols, T *buffer, int out)
-{
-    const ptrdiff_t stride = r->array->col[0], next_rows = (ptrdiff_t)(p->batch * sizeof(T));
-    char *at = r->array->p + r->row[0] + (ptrdiff_t)first * stride;
-    for (size_t c = 0; c < cols; c++, at += stride)
-        for (size_t i = 0; i < p->batch; i += VL, buffer += VL) {
-            T *element = (T *)at + i;
-            if (out) {
-                fetch_to_write(element, next_rows);
-                vf_store(element, vf_load(buffer));
-            } else {
-                fetch_to_read(element, next_rows);
-                vf_store(buffer, vf_load(element));
-            }
-        }
-}
-
-/* Whether the columns of a row lie together, though not as they are in a tile: in another storage or with gaps. */
-static inline int columns_apart(const sl_shape *s, const rows_of *r)
-{
-    return !r->linear && s->col_dims == 1 && !scattered_columns(s, r->array);
-}
-
-/* Copies columns of rows to contiguous memory, or from it if `out`; rows one behind the other as if they were one. */
-static void move_rows(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer, int out)
-{
-    const sl_array *a = r->array;
-    const ptrdiff_t whole = (ptrdiff_t)cols * a->col[0];
-    const int as_one = p->shape->row_dims == 1 && a->row[0] == whole &&
-                       r->row[rows - 1] - r->row[0] == (ptrdiff_t)(rows - 1) * whole;
-    for (size_t i = 0, run = as_one ? rows : 1; i < rows; i += run) {
-        char *at = a->p + r->row[i] + (ptrdiff_t)first * a->col[0];
-        move_run(r, at, a->col[0], run * cols, buffer + i * cols, 1, out);
-    }
-}
-
-/* Asks for rows `ahead` of these, all at once: where they have gaps between them, a walk over a tile could not name
-   their lines one by one. Not in a function of its own: gcc takes one that only asks for memory to have no effect. */
-ALWAYS_INLINE void fetch_rows(char *const *row, size_t rows, size_t size, ptrdiff_t ahead, int out)
-{
-    for (size_t line = 0; line < size; line += CACHE_LINE, ahead += CACHE_LINE)
-        for (size_t i = 0; i < rows; i++)
-            if (out)
-                fetch_to_write(row[i], ahead);
-            else
-                fetch_to_read(row[i], ahead);
-}
-
-/* Copies the columns of a tile across rows to a buffer, or from it if `out`. */
-static void move_across(const plan *p, const rows_of *r, size_t rows, size_t first, size_t cols, T *buffer, int out)
-{
-    const int apart = columns_apart(p->shape, r);
-    T contiguous[TILE];
-    char *at[ROWS];
-    if (r->adjacent) {
-        move_columns(p, r, first, cols, buffer, out);
-        return;
-    }
-    if (!r->linear && !apart) {
-        for (size_t i = 0; i < rows; i++)
-            each_run(p, r, i, first, cols, buffer + i, (ptrdiff_t)p->batch, out);
-        return;
-    }
-    for (size_t i = 0; i < rows; i++)
-        at[i] = apart ? (char *)(contiguous + i * cols) : r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
-    if (r->linear && r->ahead != AHEAD)
-        fetch_rows(at, rows, cols * sizeof(T), r->ahead, out);
-    const int without = p->shape->cols == 2 && (apart || without_gaps(p->shape, r->array)) &&
-                        at[rows - 1] - at[0] == (ptrdiff_t)((rows - 1) * cols * sizeof(T));
-    const size_t pairs = without ? rows / VL * VL : 0;
-    if (out) {
-        tile_to_pairs(buffer, p->batch, (T *)at[0], pairs);
-        tile_to_rows(buffer + pairs, p->batch, (T *const *)at + pairs, rows - pairs, cols);
-        if (apart)
-            move_rows(p, r, rows, first, cols, contiguous, 1);
-        return;
-    }
-    if (apart)
-        move_rows(p, r, rows, first, cols, contiguous, 0);
-    size_t lanes = rows;
-    for (; lanes % VL; lanes++) /* for absent rows anything will do */
-        at[lanes] = at[rows - 1];
-    pairs_to_tile((const T *)at[0], pairs, buffer, p->batch);
-    rows_to_tile((const T *const *)at + pairs, lanes - pairs, cols, buffer + pairs, p->batch);
-}
-
-static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)
-{
-    if (r->direct)
-        return tile_in_place(p, r, row, chunk);
-    size_t cols = columns_of(p, chunk), first = chunk * p->chunk;
-    if (!p->across)
-        each_run(p, r, row, first, cols, buffer, 1, 0);
-    else
-        move_across(p, r, rows, first, cols, buffer, 0);
-    return tile_in_buffer(p, r, row, rows, chunk, buffer);
-}
-
-/* Puts a tile where the operand keeps it, unless it is there. */
-static inline void tile_write(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, tile t)
-{
-    if (r->direct)
-        return;
-    if (!p->across)
-        each_run(p, r, row, chunk * p->chunk, columns_of(p, chunk), t.p, 1, 1);
-    else
-        move_across(p, r, rows, chunk * p->chunk, columns_of(p, chunk), t.p, 1);
 }
 
 /* The rows that tiles belong to, and the lanes that hold something: along, a tile each and all lanes; across, one tile

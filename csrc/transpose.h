@@ -31,18 +31,18 @@ ALWAYS_INLINE void turn_columns(const T *at, size_t step, size_t c, size_t n, T 
 /* The same for VL columns, of which vectors can be stored. */
 ALWAYS_INLINE void turn_vectors(const T *at, size_t step, size_t c, T *const *row, size_t rows)
 {
-    enum { PARTS = VL / SQUARE };
+    enum { SQUARES = VL / SQUARE };
     vf v[VL];
     UNROLL for (size_t i = 0; i < VL; i++)
         v[i] = vf_load(at + (c + i) * step);
     UNROLL for (size_t i = 0; i < VL; i += SQUARE)
         vf_transpose(v + i);
     UNROLL for (size_t i = 0; i < SQUARE; i++) {
-        vf whole[PARTS];
-        UNROLL for (size_t p = 0; p < PARTS; p++)
+        vf whole[SQUARES];
+        UNROLL for (size_t p = 0; p < SQUARES; p++)
             whole[p] = v[p * SQUARE + i];
         vf_transpose_parts(whole);
-        UNROLL for (size_t p = 0; p < PARTS; p++)
+        UNROLL for (size_t p = 0; p < SQUARES; p++)
             if (p * SQUARE + i < rows)
                 vf_store(row[p * SQUARE + i] + c, whole[p]);
     }
