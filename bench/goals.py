@@ -190,6 +190,21 @@ def _one_off(array):
     return found
 
 
+def _window(array):
+    """Return the same images as a window of larger ones."""
+    if array.ndim < 4:
+        return array
+    height, width = array.shape[-2:]
+    wide = np.zeros((*array.shape[:-2], height + height // 2, width + width // 2), array.dtype)
+    wide[..., :height, :width] = array
+    return wide[..., :height, :width]
+
+
+def _flipped(array):
+    """Return the same images with their columns of pixels in reverse in memory."""
+    return array[..., ::-1].copy()[..., ::-1] if array.ndim == 4 else array
+
+
 def _layouts():
     for title, factor, layout in (
         ("class axis first", 1.25, np.asfortranarray),
@@ -199,15 +214,21 @@ def _layouts():
     ):
         variant = replace(CE_AND_GRAD, variant=title, layout=layout)
         yield from _alike(title, factor, variant)
-    image = replace(
-        CE_AND_GRAD,
-        call="cross_entropy_and_grad(x, target, axis=1, grad_out=grad)",
-        inputs=data.indices_of_axis_1,
-        options={"axis": 1},
-        variant="class axis 1",
-    )
     plain = Case(CE_AND_GRAD, FLOAT32, "goal", _shape(21, _MILLION, FLOAT32))
-    yield Aim("class axis 1", Case(image, FLOAT32, "goal", (48, 21, 32, 32)), (Goal(plain, 1 / 1.25),))
+    for title, factor, layout, shape in (
+        ("class axis 1", 1.25, np.ascontiguousarray, (48, 21, 32, 32)),
+        ("windows of images", 1.5, _window, (54, 21, 30, 30)),
+        ("flipped images", 1.5, _flipped, (54, 21, 30, 30)),
+    ):
+        image = replace(
+            CE_AND_GRAD,
+            call="cross_entropy_and_grad(x, target, axis=1, grad_out=grad)",
+            inputs=data.indices_of_axis_1,
+            options={"axis": 1},
+            variant=title,
+            layout=layout,
+        )
+        yield Aim(title, Case(image, FLOAT32, "goal", shape), (Goal(plain, 1 / factor),))
 
 
 def _data():

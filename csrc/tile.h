@@ -126,27 +126,14 @@ static inline void row_offsets(const sl_shape *s, const ptrdiff_t *stride, const
                 offset[i] = (ptrdiff_t)number[i] * step;
         return;
     }
-    size_t index[SL_MAX_DIMS];
-    ptrdiff_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        offset[i] = at;
-        if (i == 0 || number[i] != number[i - 1] + 1) {
-            size_t rest = number[i];
-            offset[i] = 0;
-            for (int d = s->row_dims - 1; d >= 0; d--) {
-                index[d] = rest % s->row[d];
-                rest /= s->row[d];
-                offset[i] += (ptrdiff_t)index[d] * stride[d];
-            }
-        }
-        at = offset[i];
-        for (int d = s->row_dims - 1; d >= 0; d--) {
-            at += stride[d];
-            if (++index[d] < s->row[d])
-                break;
-            at -= (ptrdiff_t)s->row[d] * stride[d];
-            index[d] = 0;
-        }
+    const int last = s->row_dims - 1;
+    for (size_t i = 0; i < n;) { /* along the last dimension at a time */
+        const size_t begin = number[i], end = begin + s->row[last] - begin % s->row[last];
+        ptrdiff_t at = 0;
+        for (size_t rest = begin, d = s->row_dims; d-- > 0; rest /= s->row[d])
+            at += (ptrdiff_t)(rest % s->row[d]) * stride[d];
+        for (; i < n && number[i] < end; i++)
+            offset[i] = at + (ptrdiff_t)(number[i] - begin) * stride[last];
     }
 }
 
