@@ -194,6 +194,24 @@ static inline void put_at_targets(const work *k, const batch *b, tile t, const T
     }
 }
 
+/* Whether logits at targets are taken from tiles across, where they are in the first cache by then. Tiles of segments
+   are not all in one batch. */
+static inline int sees_targets(const work *k, const plan *p) { return k->a->target.p && p->across && p->segments == 1; }
+
+static inline void see_targets(work *k, const batch *b, size_t chunk, tile x)
+{
+    const size_t first = chunk * b->plan->chunk;
+    if (picks_targets(k, b->plan)) {
+        pick_at_targets(k, b, x, k->x_target);
+        return;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        const size_t at = k->target[i] - first;
+        if (at < x.full)
+            k->x_target[i] = x.p[(ptrdiff_t)at * x.step + (ptrdiff_t)i];
+    }
+}
+
 /* Everything a batch needs of its rows before the walk, which may overwrite the logits. */
 static void read_rows(work *restrict k, const batch *restrict b)
 {
@@ -213,11 +231,11 @@ static void read_rows(work *restrict k, const batch *restrict b)
         return;
     for (size_t i = 0; i < b->lanes && a->weight; i++)
         k->class_weight[i] = i < with_target ? (double)((const T *)a->weight)[k->target[i]] : 0;
-    if (picks_targets(k, b->plan)) { /* x_target is found where the tile is: see_tile */
+    if (picks_targets(k, b->plan))
         for (size_t i = 0; i < b->lanes; i++)
             k->lane_target[i] = i < with_target ? (T)(int32_t)k->target[i] : 0;
+    if (sees_targets(k, b->plan))
         return;
-    }
     for (size_t i = 0; i < with_target; i++)
         at[i] = b->x.row[i] + column_offset(&b->x, k->target[i]);
     read_values(&a->logits, at, with_target, k->x_target);

@@ -184,8 +184,8 @@ static void put_gradient(work *k, batch *b, const gradient *g)
 static void see_tile(void *context, batch *b, size_t chunk, const tile *x, const T *m)
 {
     work *k = context;
-    if (picks_targets(k, b->plan))
-        pick_at_targets(k, b, *x, k->x_target);
+    if (sees_targets(k, b->plan))
+        see_targets(k, b, chunk, *x);
     if (k->dense)
         add_labels(&k->labels, b, chunk, x, m);
 }
