@@ -44,7 +44,7 @@ double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
 /* A run of rows along the innermost dimension: where its operands begin, and what they have added up to. */
 typedef struct {
     const sl_cross_entropy *a;
-    bool is_double;
+    bool is_double, weighted;
     const char *target, *sample_weight;
     ptrdiff_t target_stride, sample_weight_stride;
     sl_sum *weights;
@@ -86,17 +86,50 @@ static inline size_t count_kept(run *r, size_t n, int storage, ptrdiff_t stride)
     return i;
 }
 
-static size_t count_run(run *r, size_t n)
+/* The same of weighted rows, whose weights are added to a sum of their own: one in memory would have each wait for the
+   one before to be stored. */
+static inline size_t weigh_kept(run *r, size_t n, int storage, ptrdiff_t stride)
 {
-    if (!r->a->target.p) { /* soft labels: every row is kept */
+    const sl_cross_entropy *a = r->a;
+    const char *target = r->target, *sample_weight = r->sample_weight;
+    sl_sum sum = {0};
+    size_t i;
+    for (i = 0; i < n; i++, target += stride, sample_weight += r->sample_weight_stride) {
+        double w = 1;
+        if (a->target.p) {
+            int64_t t = sl_read_target(target, storage);
+            if (is_bad(t, a->ignore_index, a->shape->cols))
+                break;
+            if (t == a->ignore_index)
+                continue;
+            if (a->weight)
+                w = r->is_double ? ((const double *)a->weight)[t] : (double)((const float *)a->weight)[t];
+        }
+        if (a->sample_weight.p)
+            w *= load_weight(sample_weight, a->sample_weight.storage, r->is_double);
+        sl_sum_add(&sum, w);
+    }
+    sl_sum_join(r->weights, &sum);
+    return i;
+}
+
+static inline size_t scan_rows(run *r, size_t n, int storage, ptrdiff_t stride)
+{
+    return r->weighted ? weigh_kept(r, n, storage, stride) : count_kept(r, n, storage, stride);
+}
+
+static size_t scan_run(run *r, size_t n)
+{
+    const ptrdiff_t stride = r->target_stride;
+    const bool soft = !r->a->target.p;
+    if (soft && !r->weighted) { /* every row is kept */
         sl_sum_add(r->weights, (double)n);
         return n;
     }
-    const ptrdiff_t stride = r->target_stride;
-    switch (r->a->target.storage) {
-    case SL_INT32: return stride == 4 ? count_kept(r, n, SL_INT32, 4) : count_kept(r, n, SL_INT32, stride);
-    case SL_INT64: return stride == 8 ? count_kept(r, n, SL_INT64, 8) : count_kept(r, n, SL_INT64, stride);
-    default: return count_kept(r, n, r->a->target.storage, stride);
+    switch (soft ? SL_INT64 : r->a->target.storage) {
+    case SL_INT32: return stride == 4 ? scan_rows(r, n, SL_INT32, 4) : scan_rows(r, n, SL_INT32, stride);
+    case SL_INT64: return stride == 8 ? scan_rows(r, n, SL_INT64, 8) : scan_rows(r, n, SL_INT64, stride);
+    default: return scan_rows(r, n, r->a->target.storage, stride);
     }
 }
 
@@ -110,54 +143,27 @@ static const char *row_of(const sl_shape *s, const sl_array *a, size_t row)
     return p;
 }
 
-static size_t weigh_run(run *r, size_t n)
-{
-    const sl_cross_entropy *a = r->a;
-    const char *weight = a->weight;
-    const size_t size = r->is_double ? sizeof(double) : sizeof(float);
-    for (size_t i = 0; i < n; i++) {
-        double w = 1;
-        if (a->target.p) {
-            int64_t t = sl_read_target(r->target + (ptrdiff_t)i * r->target_stride, a->target.storage);
-            if (is_bad(t, a->ignore_index, a->shape->cols))
-                return i;
-            if (t == a->ignore_index)
-                continue;
-            if (weight)
-                w = load_weight(weight + (size_t)t * size, 0, r->is_double);
-        }
-        if (a->sample_weight.p)
-            w *= load_weight(r->sample_weight + (ptrdiff_t)i * r->sample_weight_stride, a->sample_weight.storage,
-                             r->is_double);
-        sl_sum_add(r->weights, w);
-    }
-    return n;
-}
-
 static __attribute__((noinline)) ptrdiff_t scan(const sl_cross_entropy *a, int weight_is_double, size_t begin,
                                                 size_t end, sl_sum *denominator, int64_t *bad_target)
 {
     const sl_shape *s = a->shape;
     const int last = s->row_dims - 1;
     const size_t run_length = last < 0 ? 1 : s->row[last];
-    const bool weighted = (a->weight && a->target.p) || a->sample_weight.p;
     run r = {
         .a = a,
         .is_double = weight_is_double,
+        .weighted = (a->weight && a->target.p) || a->sample_weight.p,
         .target_stride = a->target.p && last >= 0 ? a->target.row[last] : 0,
         .sample_weight_stride = a->sample_weight.p && last >= 0 ? a->sample_weight.row[last] : 0,
         .weights = denominator,
     };
 
     for (size_t first = begin, n; first < end; first += n) {
-        size_t left = run_length - first % run_length, good;
+        size_t left = run_length - first % run_length;
         n = left < end - first ? left : end - first;
         r.target = row_of(s, &a->target, first);
         r.sample_weight = row_of(s, &a->sample_weight, first);
-        if (weighted)
-            good = weigh_run(&r, n);
-        else
-            good = count_run(&r, n);
+        const size_t good = scan_run(&r, n);
         if (good < n) {
             *bad_target = sl_read_target(r.target + (ptrdiff_t)good * r.target_stride, a->target.storage);
             return (ptrdiff_t)(first + good);
