@@ -30,7 +30,7 @@ static label_tile labels_of(label_work *k, const batch *b, size_t row, size_t ch
     label_tile t = {.across = p->across};
     T *buffer = k->buffer + place_of(b, row);
     if (again && k->soft.array->p && !k->soft.direct && p->chunks == 1)
-        t.soft = tile_in_buffer(p, &k->soft, row, b->n, chunk, buffer);
+        t.soft = tile_in_buffer(p, &k->soft, row, chunk, buffer);
     else if (k->soft.array->p)
         t.soft = tile_read(p, &k->soft, row, b->n, chunk, buffer);
     if (k->weight)
@@ -64,7 +64,7 @@ ALWAYS_INLINE vf class_weights(const label_tile *t, label_place l, size_t n)
 
 /* Sums of labels times (reference - x) and of labels in lanes. */
 typedef struct {
-    ALIGNED double gap[ROWS], gap_l[ROWS], mass[ROWS], mass_l[ROWS];
+    row_parts gap, mass;
 } label_totals;
 
 /* What one vector's lanes add up to: float32 in float64, the lower and the upper half; float64 with what it loses. */
@@ -86,12 +86,10 @@ ALWAYS_INLINE void add_wide_product(label_sum *s, vf q, vf x, vf highest)
     s->part[1] = vd_fma(vd_high(q), vd_high(highest) - vd_high(x), s->part[1]);
 }
 
-ALWAYS_INLINE void label_sum_end(const label_sum *s, double *sum, double *sum_l)
+ALWAYS_INLINE void label_sum_end(const label_sum *s, row_parts *sum, size_t c)
 {
-    for (int h = 0; h < 2; h++) {
-        vd_put(sum + h * VD, s->part[h]);
-        vd_put(sum_l + h * VD, vd_set(0));
-    }
+    for (int h = 0; h < 2; h++)
+        parts_put(sum, c + h * VD, (vd2){s->part[h], vd_set(0)});
 }
 #else
 ALWAYS_INLINE void add_vector(label_sum *s, vf a)
@@ -103,10 +101,9 @@ ALWAYS_INLINE void add_vector(label_sum *s, vf a)
 
 ALWAYS_INLINE void add_wide_product(label_sum *s, vf q, vf x, vf highest) { add_vector(s, q * (highest - x)); }
 
-ALWAYS_INLINE void label_sum_end(const label_sum *s, double *sum, double *sum_l)
+ALWAYS_INLINE void label_sum_end(const label_sum *s, row_parts *sum, size_t c)
 {
-    vd_put(sum, s->part[0]);
-    vd_put(sum_l, vd_where((vd_bits)(s->part[1] == s->part[1]), s->part[1])); /* NaN is lost from an infinite sum */
+    parts_put(sum, c, (vd2){s->part[0], s->part[1]});
 }
 #endif
 
@@ -175,14 +172,14 @@ ALWAYS_INLINE void sum_lanes(const label_tile *t, const T *reference, tile x, ti
                 p = add_steps(&a, t, &l, p, x.step, steps, VL, highest, soft, weighted, wide);
         if (x.part > c)
             add_steps(&a, t, &l, p, x.step, 1, min_size(VL, x.part - c), highest, soft, weighted, wide);
-        label_sum_end(&a.gap, found->gap + c, found->gap_l + c);
-        label_sum_end(&a.mass, found->mass + c, found->mass_l + c);
+        label_sum_end(&a.gap, &found->gap, c);
+        label_sum_end(&a.mass, &found->mass, c);
     }
     if (t->across)
         return;
-    fold(found->gap, found->gap_l);
+    fold(&found->gap);
     if (soft || weighted)
-        fold(found->mass, found->mass_l);
+        fold(&found->mass);
 }
 
 /* The sums of rows, or of the row along, once more where they are not finite: a label of 0 at an infinite logit adds 0,
@@ -193,11 +190,9 @@ static __attribute__((noinline)) void sum_again(const label_tile *t, const T *re
     label_totals wide;
     sum_lanes(t, reference, x, rows, &wide, soft, weighted, 1);
     for (size_t i = 0; i < (t->across ? rows.lanes : 1); i++)
-        if (!isfinite(found->gap[i] + found->mass[i])) {
-            found->gap[i] = wide.gap[i];
-            found->gap_l[i] = wide.gap_l[i];
-            found->mass[i] = wide.mass[i];
-            found->mass_l[i] = wide.mass_l[i];
+        if (!isfinite(found->gap.h[i] + found->mass.h[i])) {
+            part_set(&found->gap, i, part_of(&wide.gap, i));
+            part_set(&found->mass, i, part_of(&wide.mass, i));
         }
 }
 
@@ -205,7 +200,7 @@ static inline int all_finite(const label_totals *t, size_t n)
 {
     vd_bits odd = {0};
     for (size_t i = 0; i < n; i += VD) {
-        vd all = vd_get(t->gap + i) + vd_get(t->mass + i);
+        vd all = vd_get(t->gap.h + i) + vd_get(t->mass.h + i);
         odd |= (vd_bits)(all - all != 0);
     }
     return !vd_any(odd);
@@ -223,16 +218,16 @@ ALWAYS_INLINE void add_labels_as(label_work *k, const batch *b, size_t chunk, co
         const label_tile l = labels_of(k, b, row, chunk, !soft && k->keep != 0); /* soft labels come first */
         label_totals t;
         sum_lanes(&l, s->reference, x[row], rows, &t, soft, weighted, 0);
-        if (across ? !all_finite(&t, rows.lanes) : !isfinite(t.gap[0] + t.mass[0]))
+        if (across ? !all_finite(&t, rows.lanes) : !isfinite(t.gap.h[0] + t.mass.h[0]))
             sum_again(&l, s->reference, x[row], rows, &t, soft, weighted);
         if (!across) { /* a vector of what is stored one by one would have to wait for it */
-            add_part(s->gap + row, s->gap_l + row, times * t.gap[0], times * t.gap_l[0]);
-            add_part(s->mass + row, s->mass_l + row, times * (even ? cols : t.mass[0]), even ? 0 : times * t.mass_l[0]);
+            part_increase(&s->gap, row, times, part_of(&t.gap, 0));
+            part_increase(&s->mass, row, times, even ? (double2){cols, 0} : part_of(&t.mass, 0));
         }
         for (size_t i = 0; across && i < rows.lanes; i += VD) {
-            vd mass = even ? vd_set(cols) : vd_get(t.mass + i), mass_l = even ? vd_set(0) : vd_get(t.mass_l + i);
-            add_parts(s->gap + i, s->gap_l + i, times * vd_get(t.gap + i), times * vd_get(t.gap_l + i));
-            add_parts(s->mass + i, s->mass_l + i, times * mass, times * mass_l);
+            vd2 gap = parts_get(&t.gap, i), mass = even ? (vd2){vd_set(cols), vd_set(0)} : parts_get(&t.mass, i);
+            parts_put(&s->gap, i, parts_add(parts_get(&s->gap, i), (vd2){times * gap.h, times * gap.l}));
+            parts_put(&s->mass, i, parts_add(parts_get(&s->mass, i), (vd2){times * mass.h, times * mass.l}));
         }
     }
 }
@@ -241,18 +236,17 @@ static inline void raise_reference(labels *s, size_t i, T reference)
 {
     if (!(reference > s->reference[i]))
         return;
-    add_part(s->gap + i, s->gap_l + i, ((double)reference - (double)s->reference[i]) * (s->mass[i] + s->mass_l[i]), 0);
+    part_increase(&s->gap, i, (double)reference - (double)s->reference[i], part_of(&s->mass, i));
     s->reference[i] = reference;
 }
 
 /* Makes the maxima m of the next tiles references, where they are finite and larger. */
 static void raise_references(labels *s, size_t n, int first, const T *m)
 {
+    const vd2 nothing = {vd_set(0), vd_set(0)};
     for (size_t i = 0; i < n && first; i += VD) {
-        vd_put(s->gap + i, vd_set(0));
-        vd_put(s->gap_l + i, vd_set(0));
-        vd_put(s->mass + i, vd_set(0));
-        vd_put(s->mass_l + i, vd_set(0));
+        parts_put(&s->gap, i, nothing);
+        parts_put(&s->mass, i, nothing);
     }
     for (size_t i = 0; i < n; i += VL) {
         vf finite = vf_load(m + i);
@@ -290,8 +284,8 @@ static void join_labels(labels *s, const batch *b, const sl_part *part)
         for (size_t i = 0; i < b->n; i++) {
             raise_reference(s, i, t->reference[i]);
             raise_reference(t, i, s->reference[i]);
-            add_part(s->gap + i, s->gap_l + i, t->gap[i], t->gap_l[i]);
-            add_part(s->mass + i, s->mass_l + i, t->mass[i], t->mass_l[i]);
+            part_increase(&s->gap, i, 1, part_of(&t->gap, i));
+            part_increase(&s->mass, i, 1, part_of(&t->mass, i));
         }
     }
 }

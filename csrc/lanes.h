@@ -142,25 +142,16 @@ ALWAYS_INLINE vd2 lanes_sum(const lane_totals *t, size_t i)
     return (vd2){all, DTYPE == 32 ? vd_set(0) : (vd)(lost - (all - sum))};
 }
 
-/* The sum of LANES values and of what they lost, in lane 0: upper and lower half are added, then their halves, on every
-   instruction set. float32 has nothing to lose here. */
-static inline void fold(double *sum, double *sum_l)
+/* The sum of LANES parts, in lane 0: upper and lower half are added, then their halves, on every instruction set. */
+static inline void fold(row_parts *p)
 {
     size_t w = LANES / 2;
     for (; w >= VD; w /= 2)
-        for (size_t i = 0; i < w; i += VD) {
-            if (DTYPE == 32)
-                vd_put(sum + i, vd_get(sum + i) + vd_get(sum + i + w));
-            else
-                add_parts(sum + i, sum_l + i, vd_get(sum + i + w), vd_get(sum_l + i + w));
-        }
+        for (size_t i = 0; i < w; i += VD)
+            parts_put(p, i, parts_add(parts_get(p, i), parts_get(p, i + w)));
     UNROLL for (; w; w /= 2)
-        UNROLL for (size_t i = 0; i < w; i++) {
-            if (DTYPE == 32)
-                sum[i] += sum[i + w];
-            else
-                add_part(sum + i, sum_l + i, sum[i + w], sum_l[i + w]);
-        }
+        UNROLL for (size_t i = 0; i < w; i++)
+            part_increase(p, i, 1, part_of(p, i + w));
 }
 
 #endif

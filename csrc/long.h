@@ -12,7 +12,7 @@
    all terms have one sign. */
 typedef struct {
     ALIGNED T reference[ROWS];
-    ALIGNED double gap[ROWS], gap_l[ROWS], mass[ROWS], mass_l[ROWS];
+    row_parts gap, mass;
 } labels;
 
 /* What is handed on from one step to another: of each segment, and behind the last one of the whole rows. */

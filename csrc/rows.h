@@ -110,7 +110,7 @@ static inline tile read_x_again(batch *b, size_t row, size_t chunk)
 {
     if (b->x.direct || chunk >= b->held || b->overwritten)
         return read_x(b, row, chunk);
-    return tile_in_buffer(b->plan, &b->x, row, b->n, chunk, buffer_of(b, row, chunk));
+    return tile_in_buffer(b->plan, &b->x, row, chunk, buffer_of(b, row, chunk));
 }
 
 /* Where the exponentials of a tile are kept between the walks: in the output, or where its logits were read to if there
@@ -119,7 +119,7 @@ static inline tile kept_tile(batch *b, size_t row, size_t chunk)
 {
     if (b->out_keeps)
         return tile_in_place(b->plan, &b->out, row, chunk);
-    return tile_in_buffer(b->plan, &b->out, row, b->n, chunk, buffer_of(b, row, chunk));
+    return tile_in_buffer(b->plan, &b->out, row, chunk, buffer_of(b, row, chunk));
 }
 
 /* Where the last walk puts what it makes of a kept tile: in memory if it can, and tile_write has nothing to do then. */

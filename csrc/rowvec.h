@@ -68,19 +68,12 @@ ALWAYS_INLINE vd vd_two_sum(vd a, vd b, vd *lost)
     return s;
 }
 
-/* Adds high + low to sums of two parts, of one row or of VD. */
+/* Adds high + low to a sum of two parts. */
 static inline void add_part(double *sum, double *sum_l, double high, double low)
 {
     double lost;
     two_sum(*sum, high, sum, &lost);
     *sum_l += (isfinite(lost) ? lost : 0) + low;
-}
-
-ALWAYS_INLINE void add_parts(double *sum, double *sum_l, vd high, vd low)
-{
-    vd lost;
-    vd_put(sum, vd_two_sum(vd_get(sum), high, &lost));
-    vd_put(sum_l, vd_get(sum_l) + (vd_finite_or_0(lost) + low));
 }
 
 /* high + low */
@@ -93,7 +86,7 @@ ALWAYS_INLINE vd2 parts_choose(vd_bits m, vd2 a, vd2 b)
     return (vd2){vd_choose(m, a.h, b.h), vd_choose(m, a.l, b.l)};
 }
 
-/* Sums of exponentials: those of float32 lose nothing that counts. */
+/* Sums of float32 lose nothing that counts; an infinite one has lost NaN. */
 ALWAYS_INLINE vd2 parts_add(vd2 a, vd2 b)
 {
     if (DTYPE == 32)
@@ -102,7 +95,7 @@ ALWAYS_INLINE vd2 parts_add(vd2 a, vd2 b)
     return (vd2){sum, a.l + (lost + b.l)};
 }
 
-/* One a row. Float64 serves float32, which has nothing in low parts. */
+/* One a row or lane. Float64 serves float32, which has nothing in low parts. */
 typedef struct {
     ALIGNED double h[ROWS];
 #if DTYPE == 64
@@ -124,6 +117,38 @@ ALWAYS_INLINE void parts_put(row_parts *p, size_t i, vd2 a)
     vd_put(p->h + i, a.h);
 #if DTYPE == 64
     vd_put(p->l + i, a.l);
+#endif
+}
+
+/* The same of single rows. */
+typedef struct {
+    double h, l;
+} double2;
+
+static inline double2 part_of(const row_parts *p, size_t i)
+{
+#if DTYPE == 64
+    return (double2){p->h[i], p->l[i]};
+#else
+    return (double2){p->h[i], 0};
+#endif
+}
+
+static inline void part_set(row_parts *p, size_t i, double2 a)
+{
+    p->h[i] = a.h;
+#if DTYPE == 64
+    p->l[i] = a.l;
+#endif
+}
+
+/* Adds `times` a. */
+static inline void part_increase(row_parts *p, size_t i, double times, double2 a)
+{
+#if DTYPE == 64
+    add_part(p->h + i, p->l + i, times * a.h, times * a.l);
+#else
+    p->h[i] += times * a.h;
 #endif
 }
 

@@ -102,17 +102,11 @@ static void tile_max_two(tile t, int across, tile_rows rows, T *m, T *second)
 /* The sum of the lanes of a row along. */
 static inline void sum_row(row_parts *sum, size_t row, const lane_totals *lanes)
 {
-    ALIGNED double high[LANES], low[LANES];
-    for (size_t i = 0; i < LANES; i += VD) {
-        vd2 part = lanes_sum(lanes, i);
-        vd_put(high + i, part.h);
-        vd_put(low + i, part.l);
-    }
-    fold(high, low);
-    sum->h[row] = high[0];
-#if DTYPE == 64
-    sum->l[row] = low[0];
-#endif
+    row_parts all;
+    for (size_t i = 0; i < LANES; i += VD)
+        parts_put(&all, i, lanes_sum(lanes, i));
+    fold(&all);
+    part_set(sum, row, part_of(&all, 0));
 }
 
 /* e^(x - max) times TOP_OF_FEW, high and low part; what the difference loses counts in float64. */

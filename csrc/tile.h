@@ -214,13 +214,13 @@ static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, si
     return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk), r->ahead);
 }
 
-/* The tile in a buffer of TILE elements; `rows` in all. What is fetched ahead lies beyond its place in memory, where it
-   has one: across, rows that follow one another. */
-static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)
+/* The tile in a buffer of TILE elements. What is fetched ahead lies beyond its place in memory, where it has one: across,
+   rows that follow one another but for those that are left out. */
+static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, size_t chunk, T *buffer)
 {
     const size_t cols = columns_of(p, chunk);
     ptrdiff_t ahead = 0;
-    if (r->linear && (!p->across || rows == 1 || r->row[1] - r->row[0] == (ptrdiff_t)(cols * sizeof(T))))
+    if (r->linear && (!p->across || r->ahead == AHEAD))
         ahead = r->array->p + r->row[row] + (ptrdiff_t)(chunk * p->chunk * sizeof(T)) - (char *)buffer + AHEAD;
     return tile_in(p, buffer, (ptrdiff_t)(p->across ? p->batch : LANES), cols, ahead);
 }

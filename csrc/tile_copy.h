@@ -164,7 +164,7 @@ static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t
         each_run(p, r, row, first, cols, buffer, 1, 0);
     else
         move_across(p, r, rows, first, cols, buffer, 0);
-    return tile_in_buffer(p, r, row, rows, chunk, buffer);
+    return tile_in_buffer(p, r, row, chunk, buffer);
 }
 
 /* Puts a tile where the operand keeps it, unless it is there. */

@@ -26,9 +26,9 @@ typedef struct {
 ALWAYS_INLINE void add_dense_losses(row_values *v, const work *k, const batch *b, size_t i, vd log)
 {
     const labels *l = &k->labels.sums;
-    vd mass = vd_get(l->mass + i) + vd_get(l->mass_l + i);
+    vd2 gaps = parts_get(&l->gap, i), masses = parts_get(&l->mass, i);
+    vd gap = gaps.h + vd_finite_or_0(gaps.l), mass = masses.h + vd_finite_or_0(masses.l);
     vd above = vd_read(b->sums.max + i) - vd_read(l->reference + i);
-    vd gap = vd_get(l->gap + i) + vd_get(l->gap_l + i);
     v->weight += mass;
     v->beside = mass - spread_of(k, i);
     v->loss += gap + vd_where((vd_bits)(mass != 0), mass * (above + log));
