@@ -212,6 +212,18 @@ static inline void see_targets(work *k, const batch *b, size_t chunk, tile x)
     }
 }
 
+/* One value a row of a per-row operand: put_row_values the other way. */
+static inline void get_row_values(const batch *b, const sl_array *a, T *value)
+{
+    ptrdiff_t at[ROWS];
+    if (b->plan->shape->row_dims == 1 && batch_is_whole(b)) {
+        gather(value, 1, a->p + (ptrdiff_t)b->number[0] * a->row[0], a->row[0], b->n, a->storage, 0);
+        return;
+    }
+    row_offsets(b->plan->shape, a->row, b->number, b->n, at);
+    read_values(a, at, b->n, value);
+}
+
 /* Everything a batch needs of its rows before the walk, which may overwrite the logits. */
 static void read_rows(work *restrict k, const batch *restrict b)
 {
@@ -222,8 +234,7 @@ static void read_rows(work *restrict k, const batch *restrict b)
     for (size_t i = with_target; i < b->lanes; i++)
         k->x_target[i] = 0;
     if (a->sample_weight.p) {
-        row_offsets(s, a->sample_weight.row, b->number, b->n, at);
-        read_values(&a->sample_weight, at, b->n, k->sample);
+        get_row_values(b, &a->sample_weight, k->sample);
         for (size_t i = b->n; i < b->lanes; i++)
             k->sample[i] = 0;
     }

@@ -214,8 +214,8 @@ static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, si
     return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk), r->ahead);
 }
 
-/* The tile in a buffer of TILE elements. What is fetched ahead lies beyond its place in memory, where it has one: across,
-   rows that follow one another but for those that are left out. */
+/* The tile in a buffer of TILE elements. What is fetched ahead lies beyond its place in memory, where it has one:
+   across, rows that follow one another but for those that are left out. */
 static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, size_t chunk, T *buffer)
 {
     const size_t cols = columns_of(p, chunk);
