@@ -74,9 +74,8 @@ ALWAYS_INLINE void subtract_labels_as(const label_tile *t, const row_factors *f,
                            of_rows(d->weight, across, rows.first, c), of_rows(d->scale, across, rows.first, c),
                            of_rows(d->below_top, across, rows.first, c), of_rows(d->half, across, rows.first, c),
                            of_rows(d->keep, across, rows.first, c), of_rows(d->smooth, across, rows.first, c)};
-        /* f is NaN where anything in the row is; 0 times infinity is, too. */
-        vf odd = vf_sub(vf_mul(vf_abs(r.scale), vf_set((T)INFINITY)), vf_abs(r.f));
-        if (vm_any(vf_not_ge(odd, r.f)))
+        vf odd = vf_add(r.f, r.f_l); /* NaN where anything in the row is */
+        if (vm_any(vf_not_ge(odd, odd)))
             subtract_lanes(t, &r, c, e, y, soft, weighted, TOPS | ODD);
         else if (vm_any(vf_lt(r.half, vf_set((T)INFINITY))))
             subtract_lanes(t, &r, c, e, y, soft, weighted, TOPS);

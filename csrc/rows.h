@@ -236,7 +236,8 @@ static inline vd undefined(const batch *b, size_t i)
 
 ALWAYS_INLINE vd inverse_of(const sums *s, size_t i) { return 1.0 / (vd_get(s->top.h + i) + vd_get(s->rest.h + i)); }
 
-/* What makes probabilities, or gradients, of the kept exponentials: high and low part. */
+/* What makes probabilities, or gradients, of the kept exponentials: high and low part. A high part of 0 makes 0 of
+   numbers, and with a low part of NaN of anything. */
 typedef struct {
     ALIGNED T high[ROWS], low[ROWS];
 } row_factors;
@@ -255,8 +256,9 @@ ALWAYS_INLINE void put_factors(row_factors *f, const batch *b, size_t i, vd weig
         high = rounded;
     } else
         low = high - vd_widen(vd_round(high));
+    vd_bits odd = ~(vd_bits)(high == high);
     vd_write(f->high + i, vd_where(used, high));
-    vd_write(f->low + i, vd_where(used & (vd_bits)(high == high), low));
+    vd_write(f->low + i, vd_choose(odd, vd_where(~used, high), vd_where(used, low)));
 }
 
 /* high + low + last */

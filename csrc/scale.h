@@ -69,7 +69,7 @@ static inline void tile_scale(tile t, tile y, int across, tile_rows rows, const 
     for (size_t c = 0; c < (across ? rows.lanes : VL); c += VL) {
         vf f = of_rows(factor, across, rows.first, c), f_l = of_rows(factor_l, across, rows.first, c);
         vf limit = vf_div(vf_set(LEAST_NORMAL_T), vf_abs(f));
-        limit = vf_select(vf_eq(f, vf_set(0)), vf_set((T)NAN), limit); /* nothing is not below NaN */
+        limit = vf_fma(f_l, vf_set(0), vf_drop(vf_eq(f, vf_set(0)), limit)); /* nothing is not below NaN */
         const int overlap = t.part && t.full;
         const size_t last = overlap ? (t.full - 1) * VL + t.part : 0;
         const T *p = t.p + c;

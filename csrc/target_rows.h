@@ -55,25 +55,40 @@ static inline void read_values(const sl_array *a, const ptrdiff_t *at, size_t n,
             memcpy(value + i, a->p + at[i], sizeof(T));
 }
 
-/* Zeros to the outputs of n rows from `first`. */
-static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
+/* Zeros to `cols` elements each of n rows from `first`, in runs along the last dimension: bytes that lie together at
+   once. */
+static void clear(const sl_shape *s, const sl_array *a, size_t first, size_t n, size_t cols)
 {
     static const T zeros[1];
-    const sl_array *grad = &k->a->grad, *loss = &k->a->loss;
-    const sl_shape *s = p->shape;
-    const size_t losses = loss->p && contiguous_rows(s, loss) ? n : 1, grads = grad->p && without_gaps(s, grad) ? n : 1;
-    ptrdiff_t at;
-    for (size_t row = first; row < first + n && loss->p; row += losses) {
-        row_offsets(s, loss->row, &row, 1, &at);
-        memset(loss->p + at, 0, losses * (loss->storage & SL_HALF ? 2 : sizeof(T)));
-    }
-    for (size_t row = first; row < first + n && grad->p; row += grads) {
-        row_offsets(s, grad->row, &row, 1, &at);
-        if (contiguous_columns(s, grad))
-            memset(grad->p + at, 0, grads * s->cols * sizeof(T));
+    if (!a->p)
+        return;
+    const int last = s->row_dims - 1;
+    const size_t item = a->storage & SL_HALF ? 2 : sizeof(T), row = cols * item;
+    const ptrdiff_t apart = last < 0 ? 0 : a->row[last], step = cols > 1 ? a->col[0] : (ptrdiff_t)item;
+    for (size_t run; n; first += run, n -= run) {
+        ptrdiff_t at;
+        row_offsets(s, a->row, &first, 1, &at);
+        char *p = a->p + at;
+        run = last > 0 ? min_size(n, s->row[last] - first % s->row[last]) : n;
+        if (step == (ptrdiff_t)item && apart == (ptrdiff_t)row)
+            memset(p, 0, run * row);
+        else if (apart == (ptrdiff_t)item)
+            for (size_t c = 0; c < cols; c++)
+                memset(p + (ptrdiff_t)c * step, 0, run * item);
         else
-            scatter(grad->p + at, grad->col[0], zeros, 0, s->cols, grad->storage, 0);
+            for (size_t i = 0; i < run; i++, p += apart) {
+                if (step == (ptrdiff_t)item)
+                    memset(p, 0, row);
+                else
+                    scatter(p, step, zeros, 0, cols, a->storage, 0);
+            }
     }
+}
+
+static void clear_rows(const work *k, const plan *p, size_t first, size_t n)
+{
+    clear(p->shape, &k->a->loss, first, n, 1);
+    clear(p->shape, &k->a->grad, first, n, p->shape->cols);
 }
 
 /* Clears the ignored ones of n rows from `first`, a bit of `ignored` each. Where rows are so short that they are
@@ -108,8 +123,24 @@ static void read_window(work *k, const plan *p, size_t first, size_t end)
     k->read_end = first + n;
 }
 
+static inline uint64_t lowest_bits(size_t n) { return ~(uint64_t)0 >> (64 - n); }
+
+/* Clears the rows from `first` to the end of its window, and those of further windows that are ignored as a whole;
+   returns the row after them. */
+static __attribute__((noinline)) size_t skip_windows(work *k, const plan *p, size_t first, size_t end)
+{
+    const size_t begin = first;
+    do {
+        first = k->read_end;
+        if (first < end)
+            read_window(k, p, first, end);
+    } while (first < end && k->ignored == lowest_bits(k->read_end - first));
+    clear_rows(k, p, begin, first - begin);
+    return first;
+}
+
 /* The batch's rows and their targets, from row `first` on; returns the row after them. A row that is ignored is not
-   computed, unless its logsumexp is wanted or its neighbours in memory are taken with it. */
+   computed, unless its logsumexp is wanted or its neighbours in memory are, from which a batch cannot leave it out. */
 static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size_t first, size_t end)
 {
     const sl_cross_entropy *a = k->a;
@@ -135,8 +166,11 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
                 k->target[start + i] = (size_t)index[i];
             }
             n += count;
+        } else if (all && !n && !a->lse.p && ignored == lowest_bits(count)) {
+            first = skip_windows(k, p, first, end);
+            continue;
         } else {
-            const uint64_t rows = ~(uint64_t)0 >> (64 - count);
+            const uint64_t rows = lowest_bits(count);
             uint64_t taken = all ? rows : rows & ~ignored;
             for (; taken; taken &= taken - 1, n++) {
                 const size_t i = (size_t)__builtin_ctzll(taken);
@@ -150,7 +184,7 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
                 k->target[n] = kept ? (size_t)index[i] : 0;
             }
             if (!all)
-                clear_ignored(k, p, first, count, ignored & ~(uint64_t)0 >> (64 - count));
+                clear_ignored(k, p, first, count, ignored & lowest_bits(count));
         }
         first += count;
     }

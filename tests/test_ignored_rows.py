@@ -71,3 +71,48 @@ def test_rows_of_several_dimensions(isa, dtype):
     for result in wanted:
         result[left_out] = 0
     assert_same_bytes(simdloss.cross_entropy_and_grad(half, given, reduction="none"), wanted, "float16")
+
+
+def flipped(images):
+    return images[..., ::-1].copy()[..., ::-1]
+
+
+def in_a_window(images):
+    wide = np.zeros((*images.shape[:2], images.shape[2] + 2, images.shape[3] + 3), images.dtype)
+    wide[..., 1:-1, 2:-1] = images
+    return wide[..., 1:-1, 2:-1]
+
+
+def classes_last(images):
+    return np.moveaxis(np.moveaxis(images, 1, -1).copy(), -1, 1)
+
+
+@pytest.mark.parametrize("layout", [np.copy, flipped, in_a_window, classes_last])
+@pytest.mark.parametrize("half", [False, True])
+def test_patches_of_images(isa, dtype, layout, half):
+    """Pixels side by side are computed together or, where all of them are ignored, not at all."""
+    rng = np.random.default_rng(5)
+    for size in ((3, 5, 9, 40), (2, 2, 64, 3), (4, 140, 3, 33), (2, 1, 7, 70)):
+        images, classes, height, width = size
+        x = rng.normal(0, 3, size).astype(np.float16 if half else dtype)
+        target = rng.integers(0, classes, (images, height, width))
+        left_out = np.zeros(target.shape, bool)
+        left_out[0, height // 3 :] = left_out[:, :, width // 2 :] = True
+        left_out[1] = True
+        given = np.where(left_out, IGNORED, target)
+        odd = x.copy()
+        np.moveaxis(odd, 1, -1)[left_out] = np.nan
+        for reduction, options in (("none", {}), ("sum", {"label_smoothing": 0.1})):
+            wanted = simdloss.cross_entropy_and_grad(layout(x), target, axis=1, reduction="none", **options)
+            wanted[0][left_out] = 0
+            np.moveaxis(wanted[1], 1, -1)[left_out] = 0
+            for logits in (layout(x), layout(odd)):
+                for grad in (layout(np.full_like(x, 7)), logits):
+                    loss, _ = simdloss.cross_entropy_and_grad(
+                        logits, given, axis=1, reduction=reduction, grad_out=grad, **options
+                    )
+                    assert_same_bytes([grad], [wanted[1]], f"{size}, {reduction}")
+                    if reduction == "none":
+                        assert_same_bytes([loss], [wanted[0]], f"{size}")
+        lse = [simdloss.cross_entropy(layout(x), some, axis=1, return_lse=True)[1] for some in (given, target)]
+        assert_same_bytes(lse[:1], lse[1:], f"{size}: ignored rows have a log-sum-exp, too")
