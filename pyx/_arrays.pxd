@@ -1,8 +1,8 @@
-# How arrays become the operands that kernels take.
+# Arrays that are given or made: checked, and apart from each other.
 from libc.stddef cimport ptrdiff_t
 from numpy cimport ndarray, npy_bool, npy_intp
 
-from simdloss.ops cimport SL_MAX_DIMS, sl_array, sl_shape
+from simdloss.ops cimport SL_MAX_DIMS
 
 # The axes of an array: which of them are reduced (the columns, the classes); the rest are the rows.
 ctypedef struct Axes:
@@ -25,6 +25,9 @@ cdef tuple row_shape(ndarray x, const Axes *axes, bint keepdims)
 cdef bint has_row_shape(ndarray a, ndarray x, const Axes *axes, bint keepdims) noexcept
 cdef npy_intp class_count(ndarray x, const Axes *axes) noexcept
 
+# The order of axes in memory.
+cdef int insert_by_stride(int *order, int n, int axis, const npy_intp *strides) noexcept
+
 # Outputs.
 cdef ndarray new_like(ndarray x)
 cdef ndarray new_rows(ndarray x, const Axes *axes, bint keepdims)
@@ -37,10 +40,3 @@ cdef bint overlap(ndarray a, ndarray b) noexcept
 cdef ndarray apart(ndarray a, ndarray out)
 cdef ndarray apart_or_same(ndarray a, ndarray out)
 cdef int check_apart(ndarray a, str a_name, ndarray b, str b_name) except -1
-
-# Kernel operands: first each is laid over the axes as they are, absent where its array is None; then make_shape() sorts
-# and merges the dimensions of all.
-cdef void lay(sl_array *to, ndarray a) noexcept
-cdef void lay_rows(sl_array *to, ndarray a, const Axes *axes, bint keepdims) noexcept
-cdef void lay_nothing(sl_array *to) noexcept
-cdef void make_shape(sl_shape *shape, ndarray x, const Axes *axes, sl_array **operands, int n, bint sort) noexcept

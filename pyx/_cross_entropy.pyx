@@ -9,11 +9,11 @@ from numpy cimport ndarray
 
 from simdloss._arrays cimport (
     Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, class_count,
-    has_row_shape, kernel_type_of, lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like,
-    out_rows, read_axis, row_shape, shape_of,
+    has_row_shape, kernel_type_of, new_like, new_rows, or_scalar, out_like, out_rows, read_axis, row_shape, shape_of,
 )
 from simdloss._blocks cimport Rows, run_rows
 from simdloss._dispatch cimport active
+from simdloss._operands cimport lay, lay_nothing, lay_rows, make_shape
 from simdloss._options cimport MEAN, NONE, Reduction, loss_value, read_fraction, read_number, read_reduction
 from simdloss._targets cimport as_target, scan, sum_weights
 from simdloss.ops cimport sl_array, sl_cross_entropy, sl_memory, sl_part, sl_shape, sl_share, sl_sum
@@ -276,7 +276,7 @@ cdef int make_outputs(_Operands o, const Axes *axes, bint with_loss, object out,
 
 
 cdef void lay_operands(sl_cross_entropy *job, sl_shape *shape, _Operands o, const Axes *axes) noexcept:
-    cdef sl_array **all = [&job.logits, &job.target, &job.soft, &job.sample_weight, &job.loss, &job.lse, &job.grad]
+    cdef sl_array **all = [&job.target, &job.soft, &job.sample_weight, &job.loss, &job.lse, &job.logits, &job.grad]
     cdef int i
     lay(&job.logits, o.logits)
     if is_soft(o):

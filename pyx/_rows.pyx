@@ -5,10 +5,11 @@ from numpy cimport ndarray
 
 from simdloss._arrays cimport (
     Axes, apart, apart_or_same, as_array, as_kernel_type, as_real, cast, check_apart, check_real, kernel_type_of,
-    lay, lay_nothing, lay_rows, make_shape, new_like, new_rows, or_scalar, out_like, out_rows, read_axes, shape_of,
+    new_like, new_rows, or_scalar, out_like, out_rows, read_axes, shape_of,
 )
 from simdloss._blocks cimport Rows, run_rows
 from simdloss._dispatch cimport active
+from simdloss._operands cimport lay, lay_nothing, lay_rows, make_shape
 from simdloss.ops cimport sl_logsumexp, sl_memory, sl_part, sl_shape, sl_softmax, sl_sum
 
 import numpy as np
@@ -103,7 +104,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     lay_rows(&job.sign, sign, &axes, keepdims)
     lay_nothing(&job.softmax)
     job.shape = &shape
-    make_shape(&shape, x, &axes, [&job.x, &job.b, &job.lse, &job.sign], 4, True)
+    make_shape(&shape, x, &axes, [&job.lse, &job.sign, &job.b, &job.x], 4, True)
     run_logsumexp(&job, kernel_type_of(x) == cnp.NPY_DOUBLE)
 
     result = lse if out is not None else or_scalar(lse)
@@ -198,7 +199,7 @@ def logsumexp_and_grad(a, axis=-1, *, keepdims=False, out=None, grad_out=None):
     lay_nothing(&job.b)
     lay_nothing(&job.sign)
     job.shape = &shape
-    make_shape(&shape, x, &axes, [&job.x, &job.softmax, &job.lse], 3, True)
+    make_shape(&shape, x, &axes, [&job.lse, &job.x, &job.softmax], 3, True)
     run_logsumexp(&job, kernel_type_of(x) == cnp.NPY_DOUBLE)
     return (lse if out is not None else or_scalar(lse)), (grad if grad_out is not None else or_scalar(grad))
 

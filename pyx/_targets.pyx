@@ -6,10 +6,10 @@ from libc.stddef cimport ptrdiff_t
 from numpy cimport ndarray
 
 from simdloss._arrays cimport (
-    Axes, as_array, as_kernel_type, class_count, has_row_shape, kernel_type_of, lay_nothing, lay_rows, make_shape,
-    row_shape, shape_of,
+    Axes, as_array, as_kernel_type, class_count, has_row_shape, kernel_type_of, row_shape, shape_of,
 )
 from simdloss._blocks cimport run_elements
+from simdloss._operands cimport lay_nothing, lay_rows, make_shape
 from simdloss.ops cimport sl_cross_entropy, sl_scan_targets, sl_shape, sl_sum, sl_sum_weights, sl_total_value
 
 import numpy as np
