@@ -34,7 +34,7 @@ cdef enum:
     FEW = 4
     # Bytes, of what rows hold and of the sums of long rows; what all threads of a call may hold.
     ALIGNMENT = 64
-    MOST_HELD = 1 << 19
+    MOST_HELD = 7 << 16
     # More than there are threads.
     CLOSED = 1 << 30
 
