@@ -246,10 +246,12 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
 static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t end)
 {
     const sl_cross_entropy *a = k->a;
-    first = take_rows(k, b, p, first, end);
+    const size_t next = take_rows(k, b, p, first, end);
     batch_begin(b, &a->logits, &a->grad, b->n);
+    fetch_beside(b, &a->logits, first, next, 0);
+    fetch_beside(b, &a->grad, first, next, 1);
     find_rows(&k->labels.soft, p, &a->soft, b->number, b->n);
-    return first;
+    return next;
 }
 
 static void cross_entropy_batch(work *k, batch *b)
