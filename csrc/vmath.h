@@ -107,8 +107,8 @@ ALWAYS_INLINE vf v_sigmoid(vf x, int far)
 {
     vf one = vf_set(1), z = v_minus(x), unit = one;
     if (far) {
+        unit = vf_select(vf_lt(x, vf_set(-FAR)), vf_set(1 / LIFT), one); /* as v_descend compares */
         z = vf_max(vf_set(-MODERATE), vf_min(vf_set(-LOWEST), z)); /* NaN stays: it is the second operand */
-        unit = vf_select(vf_lt(vf_set(FAR), z), vf_set(1 / LIFT), one);
     }
     v_scaled_exp e = v_exp(z, unit, EXACT_SIGMOID);
     vf v = vf_add(e.r, e.u), c = vf_add(one, e.s), d = vf_fma(e.s, v, c), d_l;
@@ -120,7 +120,8 @@ ALWAYS_INLINE vf v_sigmoid(vf x, int far)
     if (!far)
         return vf_fma(q, rest, q);
     v_descent w = v_descend(x, far);
-    return v_down(v_rounded(q, vf_mul(q, rest), w, far), w, far);
+    vf s = vf_add(w.place, q), lost = vf_sub(q, vf_sub(s, w.place)); /* as v_rounded, of a product */
+    return v_down(vf_add(s, vf_fma(q, rest, lost)), w, far);
 }
 
 /* With e = e^-|x|: log1p(e) = log + log1p(f + f_l), 1/(1 + e) = r/(1 + f + f_l), r being one of seven reciprocals and
