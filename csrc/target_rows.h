@@ -123,6 +123,7 @@ static void read_window(work *k, const plan *p, size_t first, size_t end)
     k->read_end = first + n;
 }
 
+/* n > 0 */
 static inline uint64_t lowest_bits(size_t n) { return ~(uint64_t)0 >> (64 - n); }
 
 /* Clears the rows from `first` to the end of its window, and those of further windows that are ignored as a whole;

@@ -30,12 +30,17 @@ static double load_weight(const char *p, int storage, bool is_double)
     return (double)sl_bits_to_float(swapped ? __builtin_bswap32(bits) : bits);
 }
 
+static inline double class_weight(const void *weight, bool is_double, size_t i)
+{
+    return is_double ? ((const double *)weight)[i] : (double)((const float *)weight)[i];
+}
+
 double sl_sum_weights(const void *weight, int weight_is_double, size_t n)
 {
     sl_sum sum = {0};
     fp_state state = fp_enter();
     for (size_t i = 0; i < n; i++)
-        sl_sum_add(&sum, weight_is_double ? ((const double *)weight)[i] : (double)((const float *)weight)[i]);
+        sl_sum_add(&sum, class_weight(weight, weight_is_double, i));
     volatile double value = sl_sum_value(&sum); /* computed here, in this state */
     fp_leave(state);
     return value;
@@ -103,7 +108,7 @@ static inline size_t weigh_kept(run *r, size_t n, int storage, ptrdiff_t stride)
             if (t == a->ignore_index)
                 continue;
             if (a->weight)
-                w = r->is_double ? ((const double *)a->weight)[t] : (double)((const float *)a->weight)[t];
+                w = class_weight(a->weight, r->is_double, (size_t)t);
         }
         if (a->sample_weight.p)
             w *= load_weight(sample_weight, a->sample_weight.storage, r->is_double);
@@ -126,7 +131,7 @@ static size_t scan_run(run *r, size_t n)
         sl_sum_add(r->weights, (double)n);
         return n;
     }
-    switch (soft ? SL_INT64 : r->a->target.storage) {
+    switch (soft ? SL_INT64 : r->a->target.storage) { /* of soft labels, no target is read */
     case SL_INT32: return stride == 4 ? scan_rows(r, n, SL_INT32, 4) : scan_rows(r, n, SL_INT32, stride);
     case SL_INT64: return stride == 8 ? scan_rows(r, n, SL_INT64, 8) : scan_rows(r, n, SL_INT64, stride);
     default: return scan_rows(r, n, r->a->target.storage, stride);

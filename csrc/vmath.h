@@ -90,12 +90,20 @@ ALWAYS_INLINE v_descent v_descend(vf w, int far)
     return (v_descent){place, vf_max(place, vf_keep(vf_lt(w, vf_set(-FAR)), vf_set(LIFT_BITS)))};
 }
 
+/* h in the last place, and what that loses */
+ALWAYS_INLINE vf v_placed(vf h, v_descent d, vf *lost)
+{
+    vf s = vf_add(d.place, h);
+    *lost = vf_sub(h, vf_sub(s, d.place));
+    return s;
+}
+
 /* h + l, to be brought down by v_down */
 ALWAYS_INLINE vf v_rounded(vf h, vf l, v_descent d, int far)
 {
     if (!far)
         return vf_add(h, l);
-    vf s = vf_add(d.place, h), lost = vf_sub(h, vf_sub(s, d.place));
+    vf lost, s = v_placed(h, d, &lost);
     return vf_add(s, vf_add(lost, l));
 }
 
@@ -120,7 +128,7 @@ ALWAYS_INLINE vf v_sigmoid(vf x, int far)
     if (!far)
         return vf_fma(q, rest, q);
     v_descent w = v_descend(x, far);
-    vf s = vf_add(w.place, q), lost = vf_sub(q, vf_sub(s, w.place)); /* as v_rounded, of a product */
+    vf lost, s = v_placed(q, w, &lost);
     return v_down(vf_add(s, vf_fma(q, rest, lost)), w, far);
 }
 

@@ -32,7 +32,8 @@ cdef enum:
     MAX_BLOCKS = 1024
     # Blocks a thread, up to which rows are cut: the more there are, the more evenly they can be shared as they are.
     FEW = 4
-    # Bytes, of what rows hold and of the sums of long rows; what all threads of a call may hold.
+    # Bytes, of what rows hold and of the sums of long rows; what all threads of a call may hold, so that three of them
+    # stay below 1 MB with their stacks (test_memory_use.py).
     ALIGNMENT = 64
     MOST_HELD = 7 << 16
     # More than there are threads.

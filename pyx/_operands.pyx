@@ -111,14 +111,15 @@ cdef void order_strides(sl_array *a, const int *rows, int row_dims, const int *c
         a.row[i] = strides[i]
 
 
-# Counts rows from the other end of each dimension in which the last operand has them in reverse. That is the output
-# where there is one: to read in reverse takes less than to write so.
+# Counts rows from the other end of each dimension in which the last operand has them in reverse.
 cdef void go_forwards(const sl_shape *shape, sl_array **operands, int n) noexcept:
     cdef int i, k
     while n and operands[n - 1].p == NULL:
         n -= 1
+    if n == 0 or shape.rows == 0:
+        return
     for k in range(shape.row_dims):
-        if n and shape.rows and operands[n - 1].row[k] < 0:
+        if operands[n - 1].row[k] < 0:
             for i in range(n):
                 if operands[i].p != NULL:
                     operands[i].p += <ptrdiff_t> (shape.row[k] - 1) * operands[i].row[k]
