@@ -39,9 +39,10 @@ typedef struct {
 
 ALWAYS_INLINE void meet(largest *a, vf x, int two)
 {
+    vf larger = vf_max(x, a->first);
     if (two)
-        a->second = vf_max(vf_min(a->first, x), a->second);
-    a->first = vf_max(x, a->first);
+        a->second = vf_max(vf_min_beside(larger, a->first, x), a->second);
+    a->first = larger;
 }
 
 ALWAYS_INLINE void meet_others(largest *a, largest b, int two)

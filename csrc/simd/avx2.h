@@ -35,6 +35,7 @@ typedef vf vm;
 #define vf_fnma OP(fnmadd) /* -a*b + c */
 #define vf_max OP(max)     /* a > b ? a : b, so b where one of them is NaN */
 #define vf_min OP(min)     /* a < b ? a : b */
+#define vf_min_beside(max, a, b) vf_min(a, b) /* where max is the larger of both */
 #define vf_abs(a) OP(andnot)(vf_set((T)-0.0), a)
 #define vf_minus_abs(a) OP(or)(vf_set((T)-0.0), a)
 #define vf_lt(a, b) OP(cmp)(a, b, _CMP_LT_OQ)

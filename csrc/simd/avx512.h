@@ -50,6 +50,9 @@ typedef __mmask8 vm;
 #define vm_count __builtin_popcount
 
 
+/* min(a, b) where max is the larger of both: the bits that are not its, which need none of the units that compare */
+#define vf_min_beside(max, a, b) VF_FROM_BITS(OPI(ternarylogic)(VF_BITS(max), VF_BITS(a), VF_BITS(b), 0x96))
+
 /* a with the bits of t, shifted left by n, added to its own */
 #define vf_add_bits(a, t, n) VF_FROM_BITS(OPI(add)(VF_BITS(a), OPI(slli)(VF_BITS(t), n)))
 

@@ -49,6 +49,7 @@ typedef uint64x2_t vm;
 /* b where one of them is NaN, as on x86 (vmaxq would give NaN) */
 static inline vf vf_max(vf a, vf b) { return vf_select(OP(vcgt)(a, b), a, b); }
 static inline vf vf_min(vf a, vf b) { return vf_select(OP(vclt)(a, b), a, b); }
+#define vf_min_beside(max, a, b) vf_min(a, b) /* where max is the larger of both */
 
 static inline int vm_any(vm m)
 {

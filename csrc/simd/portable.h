@@ -45,6 +45,7 @@ static inline void vf_store(T *p, vf a) { memcpy(p, &a, sizeof a); }
 static inline vf vf_select(vm m, vf a, vf b) { return (vf)((m & (vm)a) | (~m & (vm)b)); }
 static inline vf vf_max(vf a, vf b) { return vf_select((vm)(a > b), a, b); } /* b where one of them is NaN */
 static inline vf vf_min(vf a, vf b) { return vf_select((vm)(a < b), a, b); }
+#define vf_min_beside(max, a, b) vf_min(a, b) /* where max is the larger of both */
 static inline vf vf_minus_abs(vf a) { return (vf)((vm)a | (vm)vf_set((T)-0.0)); }
 static inline vf vf_abs(vf a) { return vf_drop((vm)vf_set((T)-0.0), a); }
 
