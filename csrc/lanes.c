@@ -1,6 +1,8 @@
 /* The loops over exponentials, in which rows spend most of their time; compiled once for all kernels. */
 #include "lanes.h"
 
+enum { UNSHIFTED = 8 }; /* beside the modes of lanes.h: shift is 0, as it mostly is */
+
 typedef struct {
     vf shift, round, floor;
     vf most;      /* elements up to it are summed; NaN too */
@@ -21,20 +23,28 @@ ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int 
     a->sum = a->start = vf_add(scale, scale);
 }
 
-/* A sum starts above the largest exponential it will meet, so what an addition loses is known exactly (Dekker 1971),
-   and with the rounding of the exponential it is one term: scale q + (scale - added), where the difference is exact.
-   Beside the exponential of a much larger element all terms would be lost: hence the second largest one. */
-ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, ptrdiff_t ahead, ptrdiff_t e_ahead, int mode)
+/* A vector of logits half way to their exponentials */
+ALWAYS_INLINE exp_reduced lanes_reduce(const lane_sums *a, const T *x, size_t n, ptrdiff_t ahead, int mode)
 {
     fetch_to_read(x, ahead);
+    vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
+    exp_reduced half = exp_reduce(mode & UNSHIFTED ? v : vf_sub(v, a->shift), a->round, a->floor);
+    if (mode & LEAVE_TOP && !(mode & STORE))
+        half.scale = vf_keep(vf_not_gt(v, a->most), half.scale);
+    return half;
+}
+
+/* and all the way to their sum, which starts above the largest exponential it will meet. So what an addition loses is
+   known exactly (Dekker 1971), and with the rounding of the exponential it is one term: scale q + (scale - added), where
+   the difference is exact. Beside the exponential of a much larger element all terms would be lost: hence the second
+   largest one. */
+ALWAYS_INLINE void lanes_add(lane_sums *a, exp_reduced half, const T *x, T *e, size_t n, ptrdiff_t e_ahead, int mode)
+{
     if (mode & (STORE | OUTPUT))
         fetch_to_write(e, e_ahead);
-    vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
-    exp_parts part = exp_in_unit(v, a->shift, a->round, a->floor);
     const int apart = mode & STORE && mode & LEAVE_TOP; /* also the exponential that is left out is stored */
-    vm summed = vf_not_gt(v, a->most);
-    if (mode & LEAVE_TOP && !apart)
-        part.scale = vf_keep(summed, part.scale);
+    vm summed = vf_not_gt(vf_load_n(x, n, vf_set(-(T)INFINITY)), a->most); /* to read it again is free, a mask is not */
+    exp_parts part = exp_in_unit(half);
     vf whole = vf_fma(part.scale, part.q, part.scale);
     if (mode & STORE)
         vf_store_n(e, whole, n);
@@ -42,6 +52,11 @@ ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, ptrdiff_
     vf lost = mode & LEAVE_TOP ? vf_fma(part.scale, part.q, vf_sub(part.scale, added)) : vf_sub(whole, added);
     a->sum = sum;
     a->lost = apart ? vf_add_where(summed, a->lost, lost) : vf_add(a->lost, lost);
+}
+
+ALWAYS_INLINE void lanes_step(lane_sums *a, const T *x, T *e, size_t n, ptrdiff_t ahead, ptrdiff_t e_ahead, int mode)
+{
+    lanes_add(a, lanes_reduce(a, x, n, ahead, mode), x, e, n, e_ahead, mode);
 }
 
 /* The start, a number of few bits, is a multiple of the last bit of any sum of a tile: subtracting it is exact. */
@@ -65,18 +80,45 @@ ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c,
     size_t i = 0;
     UNROLL for (int v = 0; v < vectors; v++)
         lanes_start(&a[v], u, most, across, across ? c + v * VL : row);
-    for (; STRIDE > 1 && i + STRIDE <= x.full; i += STRIDE)
-        UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q += e.step)
+    if (mode & STORE && x.full) {
+        exp_reduced half[PAIR], next[PAIR];
+        UNROLL for (int v = 0; v < vectors; v++)
+            half[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
+        p += x.step;
+        for (i = 1; i < x.full; i++, p += x.step, q += e.step) {
+            UNROLL for (int v = 0; v < vectors; v++)
+                next[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
+            UNROLL for (int v = 0; v < vectors; v++)
+                lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
+            UNROLL for (int v = 0; v < vectors; v++)
+                half[v] = next[v];
+        }
+        UNROLL for (int v = 0; v < vectors; v++)
+            lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
+        q += e.step;
+    } else {
+        for (; STRIDE > 1 && i + STRIDE <= x.full; i += STRIDE)
+            UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q += e.step)
+                UNROLL for (int v = 0; v < vectors; v++)
+                    lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
+        for (; i < x.full; i++, p += x.step, q += e.step)
             UNROLL for (int v = 0; v < vectors; v++)
                 lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
-    for (; i < x.full; i++, p += x.step, q += e.step)
-        UNROLL for (int v = 0; v < vectors; v++)
-            lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
+    }
     UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
             lanes_step(&a[v], p + v * VL, q + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);
         lanes_end(&a[v], t + (across ? c / LANES : 0), c % LANES);
     }
+}
+
+/* Whether so many vectors of lanes have no shift, or the row whose lanes they all are. */
+ALWAYS_INLINE int unshifted(const units *u, int across, size_t at, int vectors)
+{
+    int any = !across && u->shift[at] != 0;
+    UNROLL for (int v = 0; across && v < vectors; v++)
+        any |= vm_any(vf_lt(vf_set(0), vf_abs(vf_load(u->shift + at + v * VL))));
+    return !any;
 }
 
 ALWAYS_INLINE void sum_tiles_as(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most,
@@ -85,7 +127,10 @@ ALWAYS_INLINE void sum_tiles_as(const units *u, int across, tile_rows rows, cons
     for (size_t i = 0; i < (across ? 1 : rows.n); i++) {
         size_t c = 0, row = rows.first + i;
         for (; c + PAIR * VL <= rows.lanes; c += PAIR * VL)
-            sum_vectors(u, across, row, c, PAIR, x[i], e[i], most, t + i, mode);
+            if (unshifted(u, across, across ? c : row, PAIR))
+                sum_vectors(u, across, row, c, PAIR, x[i], e[i], most, t + i, mode | UNSHIFTED);
+            else
+                sum_vectors(u, across, row, c, PAIR, x[i], e[i], most, t + i, mode);
         if (c < rows.lanes)
             sum_vectors(u, across, row, c, 1, x[i], e[i], most, t + i, mode);
     }

@@ -74,28 +74,38 @@ static inline double unit_ratio_root(const units *old, const units *new, size_t 
     return z + k * ROW_LN2 < (LEAST - BIAS) * ROW_LN2 ? 0 : row_exp(z / 2, k / 2);
 }
 
-/* e^x in its unit is scale (1 + q). */
+/* e^x in its unit is scale e^(r + lack), |r| < 0.045, or scale (1 + q); z = x - shift. */
+typedef struct {
+    vf scale, r, lack; /* lack: float32 alone, tiny */
+} exp_reduced;
+
 typedef struct {
     vf scale, q;
 } exp_parts;
 
-ALWAYS_INLINE exp_parts exp_in_unit(vf x, vf shift, vf round, vf floor)
+ALWAYS_INLINE exp_reduced exp_reduce(vf z, vf round, vf floor)
 {
-    vf z = vf_max(floor, vf_sub(x, shift)); /* NaN stays: it is the second operand */
+    z = vf_max(floor, z); /* NaN stays: it is the second operand */
     vf t = vf_fma(z, vf_set(PARTS * LOG2E), round), n = vf_sub(t, round), r;
     if (VF_FUSED)
         r = vf_fnma(n, vf_set(LN2_HI / PARTS), z);
     else
         r = vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1 / PARTS))), vf_mul(n, vf_set(LN2_SPLIT_2 / PARTS)));
-    vf last = vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS);
+    vf last = vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS), lack = vf_set(0);
 #if DTYPE == 32
-    vf lack = vf_fnma(n, last, vf_lookup(part_lacking, t)), p = V_POLYNOMIAL(r, vf_mul(r, r), PART_EXP_REST);
-    vf q = vf_add(r, vf_fma(r, vf_fma(r, p, lack), lack)); /* r + r^2 p + (1 + r) lack */
+    lack = vf_fnma(n, last, vf_lookup(part_lacking, t));
 #else
     r = vf_fnma(n, last, r);
-    vf square = vf_mul(r, r), q = vf_fma(square, V_POLYNOMIAL(r, square, PART_EXP_REST), r);
 #endif
-    return (exp_parts){vf_add_bits(vf_lookup(part_scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS), q};
+    return (exp_reduced){vf_add_bits(vf_lookup(part_scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS), r, lack};
+}
+
+ALWAYS_INLINE exp_parts exp_in_unit(exp_reduced e)
+{
+    vf r = e.r, square = vf_mul(r, r), p = V_POLYNOMIAL(r, square, PART_EXP_REST);
+    if (DTYPE == 32) /* r + r^2 p + (1 + r) lack */
+        return (exp_parts){e.scale, vf_add(r, vf_fma(r, vf_fma(r, p, e.lack), e.lack))};
+    return (exp_parts){e.scale, vf_fma(square, p, r)};
 }
 
 /* e^z, right to 2^-40; 0 where float32 times UNIT would be subnormal. */
@@ -118,7 +128,8 @@ ALWAYS_INLINE vd2 exp_of_max(const units *u, size_t i, const T *m)
     return (vd2){vd_exp_wide(vd_choose((vd_bits)(z > most), most, z)) * UNIT, vd_set(0)};
 #else
     vf x = vf_min(vf_set(MAX_T), vf_load(m + i));
-    exp_parts e = exp_in_unit(x, vf_load(u->shift + i), vf_load(u->round + i), vf_load(u->floor + i));
+    vf z = vf_sub(x, vf_load(u->shift + i));
+    exp_parts e = exp_in_unit(exp_reduce(z, vf_load(u->round + i), vf_load(u->floor + i)));
     vf high = vf_fma(e.scale, e.q, e.scale);
     return (vd2){high, vf_fma(e.scale, e.q, vf_sub(e.scale, high))};
 #endif

@@ -119,7 +119,7 @@ ALWAYS_INLINE vd2 exp_below(vd x, vd max)
 #else
     const vd floor = vd_set((LEAST - BIAS) * LN2_HI);
     vd lost, z = vd_two_sum(x, -max, &lost);
-    exp_parts e = exp_in_unit(z, vd_set(0), vd_set(ROUND + PARTS * BIAS), floor);
+    exp_parts e = exp_in_unit(exp_reduce(z, vd_set(ROUND + PARTS * BIAS), floor));
     vd q = vd_fma(vd_where((vd_bits)(z > floor), lost), e.q + 1.0, e.q), high = vd_fma(e.scale, q, e.scale);
     return (vd2){high, vd_fma(e.scale, q, e.scale - high)};
 #endif
