@@ -23,7 +23,7 @@ ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int 
     a->sum = a->start = vf_add(scale, scale);
 }
 
-/* A vector of logits half way to their exponentials */
+/* A vector of logits half way to their exponentials, */
 ALWAYS_INLINE exp_reduced lanes_reduce(const lane_sums *a, const T *x, size_t n, ptrdiff_t ahead, int mode)
 {
     fetch_to_read(x, ahead);
@@ -66,10 +66,40 @@ ALWAYS_INLINE void lanes_end(const lane_sums *a, lane_totals *t, size_t c)
     vf_store(t->lost + c, a->lost);
 }
 
-/* Vectors of one tile that are summed side by side, so that neither waits for itself, and steps that the compiler may
-   mix. More than two vectors of AVX-512 do not fit into the registers, and memory asked for in larger portions comes
-   later. Without OUTPUT, e is any tile. */
-enum { PAIR = LANES / VL == 2 ? 2 : 1, STRIDE = PAIR == 2 ? 1 : 4 };
+/* Vectors of one tile that are summed side by side, so that neither waits for itself. More than two of AVX-512 do not
+   fit into the registers, and memory asked for in larger portions comes later. Without OUTPUT, e is any tile. */
+enum { PAIR = LANES / VL == 2 ? 2 : 1 };
+
+/* All full steps, each of them reduced beside the adding of the one before. From a logit to its sum twenty instructions
+   wait for one another: too long a way for the processor to find enough to do between them by itself. */
+ALWAYS_INLINE void sum_overlapping(lane_sums *a, int vectors, tile x, tile e, const T *p, T *q, int mode)
+{
+    exp_reduced half[PAIR], next[PAIR];
+    UNROLL for (int v = 0; v < vectors; v++)
+        half[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
+    p += x.step;
+    for (size_t i = 1; i < x.full; i++, p += x.step, q += e.step) {
+        UNROLL for (int v = 0; v < vectors; v++)
+            next[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
+        UNROLL for (int v = 0; v < vectors; v++)
+            lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
+        UNROLL for (int v = 0; v < vectors; v++)
+            half[v] = next[v];
+    }
+    UNROLL for (int v = 0; v < vectors; v++)
+        lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
+}
+
+/* The same of one vector a step where registers are few: four steps that the compiler may mix. */
+ALWAYS_INLINE void sum_mixed(lane_sums *a, tile x, tile e, const T *p, T *q, int mode)
+{
+    size_t i = 0;
+    for (; i + 4 <= x.full; i += 4)
+        UNROLL for (int j = 0; j < 4; j++, p += x.step, q += e.step)
+            lanes_step(a, p, q, VL, x.ahead, e.ahead, mode);
+    for (; i < x.full; i++, p += x.step, q += e.step)
+        lanes_step(a, p, q, VL, x.ahead, e.ahead, mode);
+}
 
 ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c, int vectors, tile x, tile e,
                                const T *most, lane_totals *t, int mode)
@@ -77,34 +107,14 @@ ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c,
     lane_sums a[PAIR];
     const T *p = x.p + c;
     T *q = e.p + c;
-    size_t i = 0;
     UNROLL for (int v = 0; v < vectors; v++)
         lanes_start(&a[v], u, most, across, across ? c + v * VL : row);
-    if (mode & STORE && x.full) {
-        exp_reduced half[PAIR], next[PAIR];
-        UNROLL for (int v = 0; v < vectors; v++)
-            half[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
-        p += x.step;
-        for (i = 1; i < x.full; i++, p += x.step, q += e.step) {
-            UNROLL for (int v = 0; v < vectors; v++)
-                next[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
-            UNROLL for (int v = 0; v < vectors; v++)
-                lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
-            UNROLL for (int v = 0; v < vectors; v++)
-                half[v] = next[v];
-        }
-        UNROLL for (int v = 0; v < vectors; v++)
-            lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
-        q += e.step;
-    } else {
-        for (; STRIDE > 1 && i + STRIDE <= x.full; i += STRIDE)
-            UNROLL for (int j = 0; j < STRIDE; j++, p += x.step, q += e.step)
-                UNROLL for (int v = 0; v < vectors; v++)
-                    lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
-        for (; i < x.full; i++, p += x.step, q += e.step)
-            UNROLL for (int v = 0; v < vectors; v++)
-                lanes_step(&a[v], p + v * VL, q + v * VL, VL, x.ahead, e.ahead, mode);
-    }
+    if (!(mode & STORE) && PAIR == 1)
+        sum_mixed(a, x, e, p, q, mode);
+    else if (x.full)
+        sum_overlapping(a, vectors, x, e, p, q, mode);
+    p += (ptrdiff_t)x.full * x.step;
+    q += (ptrdiff_t)x.full * e.step;
     UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
             lanes_step(&a[v], p + v * VL, q + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);

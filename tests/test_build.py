@@ -71,7 +71,7 @@ def kernels(objects):
     """Object files of the kernels, by the instruction set that their library is named after; not its table of names."""
     found = {}
     for path in objects:
-        library = re.search(r"/kernels_([a-z0-9]+)_f(32|64)\.dir/", path.as_posix())
+        library = re.search(r"/(?:kernels|lanes)_([a-z0-9]+)_f(?:32|64)\.dir/", path.as_posix())
         if library and path.name != "table.c.o":
             found.setdefault(library[1], []).append(path)
     return found

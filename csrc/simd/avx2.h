@@ -46,7 +46,6 @@ typedef vf vm;
 #define vf_keep(m, a) OP(and)(m, a)    /* a where m, else 0 */
 #define vf_drop(m, a) OP(andnot)(m, a) /* 0 where m, else a */
 #define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
-#define vm_and OP(and)
 #define vm_any(m) (OP(movemask)(m) != 0)
 #define vm_count(m) __builtin_popcount((unsigned)OP(movemask)(m))
 

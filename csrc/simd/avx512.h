@@ -45,7 +45,6 @@ typedef __mmask8 vm;
 #define vf_keep(m, a) VF_FROM_BITS(OPI(maskz_mov)(m, VF_BITS(a))) /* a where m, else 0; free after vf_add_bits */
 #define vf_drop(m, a) OP(maskz_mov)((vm) ~(m), a) /* 0 where m, else a */
 #define vf_add_where(m, a, b) OP(mask_add)(a, m, a, b) /* a + b where m, else a */
-#define vm_and(a, b) ((vm)((a) & (b)))
 #define vm_any(m) ((m) != 0)
 #define vm_count __builtin_popcount
 

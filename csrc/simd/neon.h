@@ -44,7 +44,6 @@ typedef uint64x2_t vm;
 #define vf_keep(m, a) VF_FROM_BITS(OPU(vand)(m, VF_BITS(a))) /* a where m, else 0 */
 #define vf_drop(m, a) VF_FROM_BITS(OPU(vbic)(VF_BITS(a), m)) /* 0 where m, else a */
 #define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
-#define vm_and OPU(vand)
 
 /* b where one of them is NaN, as on x86 (vmaxq would give NaN) */
 static inline vf vf_max(vf a, vf b) { return vf_select(OP(vcgt)(a, b), a, b); }

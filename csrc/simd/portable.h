@@ -40,7 +40,6 @@ static inline void vf_store(T *p, vf a) { memcpy(p, &a, sizeof a); }
 #define vf_keep(m, a) ((vf)((m) & (vm)(a)))  /* a where m, else 0 */
 #define vf_drop(m, a) ((vf)(~(m) & (vm)(a))) /* 0 where m, else a */
 #define vf_add_where(m, a, b) vf_add(a, vf_keep(m, b)) /* a + b where m, else a */
-#define vm_and(a, b) ((a) & (b))
 
 static inline vf vf_select(vm m, vf a, vf b) { return (vf)((m & (vm)a) | (~m & (vm)b)); }
 static inline vf vf_max(vf a, vf b) { return vf_select((vm)(a > b), a, b); } /* b where one of them is NaN */
