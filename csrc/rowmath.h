@@ -77,12 +77,4 @@ static inline void log1p_parts(double x, double x_l, double *high, double *low)
     *low = tiny ? x_l : ((whole - sum) + 2 * s) + (k * ROW_LN2_LO + (2 * rest + w * s * p));
 }
 
-/* numerator/denominator, each as high + low part, as high + low part; for float32 the high parts suffice. */
-static inline void divide_parts(double n, double n_l, double d, double d_l, double *high, double *low)
-{
-    double q = n / d;
-    *high = q;
-    *low = DTYPE == 32 ? 0 : (fma(-q, d, n) + n_l - q * d_l) / d;
-}
-
 #endif

@@ -288,7 +288,7 @@ static tile exps_tile(batch *b, size_t row, size_t chunk)
 ALWAYS_INLINE void add_exp(vd2 *sum, vd x, vd max)
 {
     vd z = x - max, lost;
-    sum->h = vd_two_sum(sum->h, vd_exp(vd_choose((vd_bits)(z > -700), z, vd_set(-700))), &lost);
+    sum->h = vd_two_sum(sum->h, vd_exp(vd_choose((vd_bits)(z > -700), z, vd_set(-700)), vd_set(0)), &lost);
     sum->l += lost;
 }
 

@@ -171,12 +171,12 @@ ALWAYS_INLINE vd vd_polynomial(vd x, const double *c, size_t n)
 }
 
 /* row_exp of rowmath.h */
-ALWAYS_INLINE vd vd_exp(vd z)
+ALWAYS_INLINE vd vd_exp(vd z, vd k)
 {
     const vd round = vd_set(0x1.8p52);
     vd t = vd_fma(z, vd_set(ROW_LOG2E), round), n = t - round;
     vd r = vd_fma(-n, vd_set(ROW_LN2_LO), vd_fma(-n, vd_set(ROW_LN2_HI), z));
-    return VD_POLYNOMIAL(r, ROW_EXP) * (vd)(((vd_bits)t + 1023) << 52);
+    return VD_POLYNOMIAL(r, ROW_EXP) * (vd)(((vd_bits)(t + k) + 1023) << 52);
 }
 
 /* log(1 + rest/top) for top > 0, rest >= 0: with 2^k the power of two nearest to 1 + rest/top it is k ln 2 + 2

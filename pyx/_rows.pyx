@@ -64,7 +64,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     Notes
     -----
     With m the largest element and S' the sum of ``exp(a - m)`` over the others, the result is ``m + log1p(S')``, which
-    keeps its relative accuracy where it is near 0.
+    keeps its relative accuracy where it is near 0. With `b` the largest term is found first, and the sum taken relative
+    to it, so that neither large nor tiny factors overflow or vanish.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 import itertools
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.special
@@ -62,6 +63,61 @@ def test_logsumexp_b(isa, axis, return_sign):
         same_logsumexp(a, axis=axis, b=b, return_sign=return_sign)
         same_logsumexp(a[:1, :, :1], axis=axis, b=b, return_sign=return_sign, keepdims=True)
     same_logsumexp(a[0, 0, 0], b=2.0, return_sign=return_sign)
+
+
+def test_logsumexp_b_of_any_size(isa, dtype):
+    """Factors and exponentials far beyond what either could hold, and what is subnormal."""
+    rng = np.random.default_rng(3)
+    powers = (-44, 38) if dtype == np.float32 else (-320, 308)
+    for classes in (1, 2, 7, 40):
+        a = rng.uniform(-1000, 1000, (25, classes)).astype(dtype)
+        a[::3] = rng.normal(size=a[::3].shape)
+        a[1::5, ::2] = -np.inf
+        b = (10 ** rng.uniform(*powers, a.shape)).astype(dtype)
+        b[::2] *= rng.choice([-1, 1], b[::2].shape)
+        found, sign = simdloss.logsumexp(a, axis=1, b=b, return_sign=True)
+        for i in range(len(a)):
+            with mpmath.workdps(500):
+                terms = [mpmath.mpf(float(f)) * mpmath.exp(float(x)) for x, f in zip(a[i], b[i], strict=True)]
+                total, size = mpmath.fsum(terms), mpmath.fsum(terms, absolute=True)
+                exact = mpmath.log(abs(total)) if total else -mpmath.inf
+                lost = size / abs(total) if total else mpmath.mpf(1)
+            assert sign[i] == mpmath.sign(total)
+            if not total:
+                assert found[i] == -np.inf
+                continue
+            largest = max(abs(float(exact)), abs(float(a[i].max())), 1)
+            allowed = 4 * 2.0**-52 * (largest + float(lost)) + 0.5 * float(np.spacing(abs(found[i])))
+            assert abs(float(exact - float(found[i]))) <= allowed, (a[i], b[i], found[i], exact)
+
+
+ODD_FACTORS = [
+    ([np.inf, np.inf], [1, -1]),
+    ([np.inf, 0], [-1, 1]),
+    ([np.inf, 1], [0, 1]),
+    ([np.inf, 0], [1, np.inf]),
+    ([-np.inf, -np.inf], [1, 2]),
+    ([-np.inf, 0], [1e30, 1e-30]),
+    ([-np.inf, 0], [1, -1]),
+    ([-np.inf, 1], [np.inf, 1]),
+    ([-1e4, 0], [1e30, 1e-30]),
+    ([np.nan, 1], [0, 1]),
+    ([np.nan, 1], [1, 1]),
+    ([0, 1], [np.inf, 1]),
+    ([0, 1], [-np.inf, 1]),
+    ([0, 5000], [np.inf, 1]),
+    ([0, 0], [np.inf, -np.inf]),
+    ([0, 1], [np.nan, 1]),
+    ([0, 0], [0, 0]),
+    ([0, 0], [1, -1]),
+    ([1e20, 1], [1, 2]),
+]
+
+
+@pytest.mark.parametrize(("row", "factors"), ODD_FACTORS, ids=str)
+@pytest.mark.parametrize("return_sign", [False, True])
+def test_logsumexp_odd_factors(isa, row, factors, return_sign):
+    same_logsumexp(np.array(row, float), b=np.array(factors, float), return_sign=return_sign)
 
 
 ODD_ROWS = [

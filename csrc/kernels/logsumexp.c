@@ -1,4 +1,4 @@
-/* logsumexp of rows, with softmax as its gradient, and the weighted sum that SciPy's b asks for.
+/* logsumexp of rows, with softmax as its gradient, or with factors of the exponentials (weighted.h).
 
    logsumexp = max + log1p(S'/e^max), the logarithm in float64 for both dtypes and added in two parts.
 
@@ -8,6 +8,7 @@
    logsumexp_and_grad.value   f32 <= 0.55 (0.527, logsumexp near S'/S, 2 classes), f64 <= 1.00 (0.606, logsumexp near S'/S, 2 classes)
    logsumexp_and_grad.grad    f32 <= 3.00 (1.950, ascending, 4097 classes), f64 <= 4.00 (2.583, spread 100, 50257 classes) */
 #include "long.h"
+#include "weighted.h"
 
 static void sum(const sl_logsumexp *a, batch *b)
 {
@@ -68,63 +69,6 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     batch_start(&b, &a->x, &a->softmax, begin, end - begin);
     logsumexp_step((void *)a, &b, part);
     fp_leave(state);
-}
-
-/* The sum of weight * exp over one buffered tile of a row, in the row's unit. An infinite maximum has no exponential:
-   it counts as 1, and all else as 0. */
-static double weighted_sum(const T *x, const T *weight, const T *e, size_t n, int infinite)
-{
-    double lane[8] = {0}, sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        double exponential = !infinite ? (double)e[i] : isnan(x[i]) ? (double)x[i] : x[i] == (T)INFINITY;
-        lane[i % 8] += weight[i] != 0 ? (double)weight[i] * exponential : 0;
-    }
-    for (int j = 0; j < 8; j++)
-        sum += lane[j];
-    return sum;
-}
-
-/* One row along: sum of b exp(x), an element whose b is 0 being absent, as log of its magnitude and sign. */
-static void weighted_row(const plan *p, const rows_of *x, const rows_of *weight, size_t row, double *lse, double *sign)
-{
-    const tile_rows only = {0, 1, LANES};
-    T x_buffer[TILE], b_buffer[TILE], e_buffer[TILE], m[LANES] = {0};
-    double total = 0;
-    lane_totals unused; /* without b */
-    rows_of x_row = *x, b_row = *weight;
-    x_row.direct = b_row.direct = 0;
-    sums s = {0};
-    s.cols = p->shape->cols;
-    sums_start(&s, 1);
-    for (size_t chunk = 0; chunk < p->chunks; chunk++) {
-        size_t n = columns_of(p, chunk);
-        tile t = tile_read(p, &x_row, row, 1, chunk, x_buffer);
-        tile_read(p, &b_row, row, 1, chunk, b_buffer);
-        for (size_t i = 0; i < n; i++)
-            x_buffer[i] = b_buffer[i] != 0 ? x_buffer[i] : -(T)INFINITY;
-        units before = s.unit;
-        tile_max(t, 0, only, m);
-        if (sums_meet(&s, 1, chunk == 0, m)) {
-            double root = unit_ratio_root(&before, &s.unit, 0);
-            total = total * root * root;
-        }
-        tile e = tile_in(p, e_buffer, LANES, n, 0);
-        sum_tiles(&s.unit, 0, only, &t, &e, m, &unused, STORE);
-        s.max[0] = m[0] > s.max[0] ? m[0] : s.max[0];
-        total += weighted_sum(x_buffer, b_buffer, e_buffer, n, s.max[0] == (T)INFINITY);
-    }
-    ALIGNED double top_of[VD];
-    double ratio, ratio_l, excess, excess_l, log, log_l, lane[VD];
-    vd2 tops = exp_of_max(&s.unit, 0, s.max);
-    vd_put(top_of, tops.h + tops.l);
-    double top = isinf(s.max[0]) ? 1 : top_of[0];
-    total = s.max[0] == -(T)INFINITY && !isnan(total) ? 0 : total;
-    divide_parts(fabs(total), 0, top, 0, &ratio, &ratio_l);
-    two_sum(ratio, -1, &excess, &excess_l);
-    log1p_parts(excess, excess_l, &log, &log_l);
-    vd_put(lane, sum_parts(vd_set((double)s.max[0]), vd_set(log), vd_set(log_l)));
-    *lse = total == 0 ? -INFINITY : lane[0];
-    *sign = isnan(total) ? total : (total > 0) - (total < 0);
 }
 
 void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_memory *held)
