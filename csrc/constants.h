@@ -22,6 +22,8 @@
 #define PART_SCALES 0x1.0000000000000p+0f, 0x1.f72b840000000p-1f, 0x1.f06fe00000000p-1f, 0x1.ebfdae0000000p-1f, 0x1.ea09e60000000p-1f, 0x1.eace540000000p-1f, 0x1.ee89fa0000000p-1f, 0x1.f5818e0000000p-1f
 /* the logarithm of what each lacks */
 #define PART_LACKING 0x0.0p+0f, -0x1.9c0c220000000p-27f, 0x1.1250020000000p-25f, -0x1.0a35520000000p-25f, 0x1.26055c0000000p-26f, 0x1.67a1ca0000000p-28f, -0x1.f9c3060000000p-27f, -0x1.a5217c0000000p-28f
+/* 2^(j/8) times 0x1.16747c0000000p+0f to 2^-27.72, as the number whose bits have j << 20 taken away */
+#define ROUGH_PART_SCALES 0x1.16747c0000000p+0f, 0x1.0fa8480000000p+0f, 0x1.0b24040000000p+0f, 0x1.091c8a0000000p+0f, 0x1.09cb7c0000000p+0f, 0x1.0d6fb40000000p+0f, 0x1.144dbc0000000p+0f, 0x1.1eb0520000000p+0f
 /* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/16: error 2^-32.34 */
 #define PART_EXP_REST 0x1.555a680000000p-5f, 0x1.555cbc0000000p-3f, 0x1.0000000000000p-1f
 #else

@@ -6,16 +6,18 @@ enum { UNSHIFTED = 8 }; /* beside the modes of lanes.h: shift is 0, as it mostly
 typedef struct {
     vf shift, round, floor;
     vf most;      /* elements up to it are summed; NaN too */
-    vf sum, lost; /* what additions to the sum lose and, with LEAVE_TOP, the rounding of exponentials */
+    vf sum, lost; /* what additions to the sum lose and, unless ROUGH, the rounding of exponentials */
     vf start;     /* of the sum */
 } lane_sums;
 
 /* `at`: the first of the lanes, or the row whose lanes these all are */
-ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int across, size_t at)
+ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int across, size_t at, int mode)
 {
     a->shift = across ? vf_load(u->shift + at) : vf_set(u->shift[at]);
     a->round = across ? vf_load(u->round + at) : vf_set(u->round[at]);
     a->floor = across ? vf_load(u->floor + at) : vf_set(u->floor[at]);
+    if (mode & ROUGH)
+        a->floor = vf_add(a->floor, vf_set(LN2_HI));
     a->most = across ? vf_load(most + at) : vf_set(most[at]);
     a->lost = vf_set(0);
     vf t = vf_fma(vf_max(a->floor, vf_sub(a->most, a->shift)), vf_set(PARTS * LOG2E), a->round);
@@ -28,28 +30,29 @@ ALWAYS_INLINE exp_reduced lanes_reduce(const lane_sums *a, const T *x, size_t n,
 {
     fetch_to_read(x, ahead);
     vf v = vf_load_n(x, n, vf_set(-(T)INFINITY));
-    exp_reduced half = exp_reduce(mode & UNSHIFTED ? v : vf_sub(v, a->shift), a->round, a->floor);
+    exp_reduced half = exp_reduce(mode & UNSHIFTED ? v : vf_sub(v, a->shift), a->round, a->floor, mode & ROUGH);
     if (mode & LEAVE_TOP && !(mode & STORE))
         half.scale = vf_keep(vf_not_gt(v, a->most), half.scale);
     return half;
 }
 
 /* and all the way to their sum, which starts above the largest exponential it will meet. So what an addition loses is
-   known exactly (Dekker 1971), and with the rounding of the exponential it is one term: scale q + (scale - added), where
-   the difference is exact. Beside the exponential of a much larger element all terms would be lost: hence the second
-   largest one. */
+   known exactly (Dekker 1971), and with the rounding of the exponential, unless ROUGH, it is one term: scale q +
+   (scale - added), where the difference is exact. Beside the exponential of a much larger element all terms would be
+   lost: hence the second largest one. */
 ALWAYS_INLINE void lanes_add(lane_sums *a, exp_reduced half, const T *x, T *e, size_t n, ptrdiff_t e_ahead, int mode)
 {
-    if (mode & (STORE | OUTPUT))
+    if (mode & (STORE | ROUGH))
         fetch_to_write(e, e_ahead);
     const int apart = mode & STORE && mode & LEAVE_TOP; /* also the exponential that is left out is stored */
-    vm summed = vf_not_gt(vf_load_n(x, n, vf_set(-(T)INFINITY)), a->most); /* to read it again is free, a mask is not */
-    exp_parts part = exp_in_unit(half);
+    /* to read x again is cheaper than to keep a mask */
+    vm summed = vf_not_gt(vf_load_n(x, n, vf_set(-(T)INFINITY)), a->most);
+    exp_parts part = exp_in_unit(half, mode & ROUGH);
     vf whole = vf_fma(part.scale, part.q, part.scale);
     if (mode & STORE)
         vf_store_n(e, whole, n);
     vf sum = apart ? vf_add_where(summed, a->sum, whole) : vf_add(a->sum, whole), added = vf_sub(sum, a->sum);
-    vf lost = mode & LEAVE_TOP ? vf_fma(part.scale, part.q, vf_sub(part.scale, added)) : vf_sub(whole, added);
+    vf lost = mode & ROUGH ? vf_sub(whole, added) : vf_fma(part.scale, part.q, vf_sub(part.scale, added));
     a->sum = sum;
     a->lost = apart ? vf_add_where(summed, a->lost, lost) : vf_add(a->lost, lost);
 }
@@ -67,7 +70,7 @@ ALWAYS_INLINE void lanes_end(const lane_sums *a, lane_totals *t, size_t c)
 }
 
 /* Vectors of one tile that are summed side by side, so that neither waits for itself. More than two of AVX-512 do not
-   fit into the registers, and memory asked for in larger portions comes later. Without OUTPUT, e is any tile. */
+   fit into the registers, and memory asked for in larger portions comes later. With LEAVE_TOP alone e is any tile. */
 enum { PAIR = LANES / VL == 2 ? 2 : 1 };
 
 /* All full steps, each of them reduced beside the adding of the one before. From a logit to its sum twenty instructions
@@ -108,7 +111,7 @@ ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c,
     const T *p = x.p + c;
     T *q = e.p + c;
     UNROLL for (int v = 0; v < vectors; v++)
-        lanes_start(&a[v], u, most, across, across ? c + v * VL : row);
+        lanes_start(&a[v], u, most, across, across ? c + v * VL : row, mode);
     if (!(mode & STORE) && PAIR == 1)
         sum_mixed(a, x, e, p, q, mode);
     else if (x.full)
@@ -146,13 +149,27 @@ ALWAYS_INLINE void sum_tiles_as(const units *u, int across, tile_rows rows, cons
     }
 }
 
+/* One function a mode: in one for all, gcc 12 lets the registers of each loop depend on the others (up to 10 %). */
+#define SUM_TILES(name, mode)                                                                                          \
+    static __attribute__((noinline)) void name(const units *u, int across, tile_rows rows, const tile *x,              \
+                                               const tile *e, const T *most, lane_totals *t)                           \
+    {                                                                                                                  \
+        sum_tiles_as(u, across, rows, x, e, most, t, mode);                                                            \
+    }
+SUM_TILES(sum_others, LEAVE_TOP)
+SUM_TILES(sum_others_and_store, STORE | LEAVE_TOP)
+SUM_TILES(sum_others_roughly, LEAVE_TOP | ROUGH)
+SUM_TILES(sum_others_roughly_and_store, STORE | LEAVE_TOP | ROUGH)
+SUM_TILES(sum_all_roughly_and_store, STORE | ROUGH)
+
 void sum_tiles(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most, lane_totals *t,
                int mode)
 {
     switch (mode) {
-    case STORE: sum_tiles_as(u, across, rows, x, e, most, t, STORE); break;
-    case LEAVE_TOP | OUTPUT: sum_tiles_as(u, across, rows, x, e, most, t, LEAVE_TOP | OUTPUT); break;
-    case LEAVE_TOP: sum_tiles_as(u, across, rows, x, e, most, t, LEAVE_TOP); break;
-    default: sum_tiles_as(u, across, rows, x, e, most, t, STORE | LEAVE_TOP);
+    case LEAVE_TOP: sum_others(u, across, rows, x, e, most, t); break;
+    case LEAVE_TOP | ROUGH: sum_others_roughly(u, across, rows, x, e, most, t); break;
+    case STORE | LEAVE_TOP | ROUGH: sum_others_roughly_and_store(u, across, rows, x, e, most, t); break;
+    case STORE | ROUGH: sum_all_roughly_and_store(u, across, rows, x, e, most, t); break;
+    default: sum_others_and_store(u, across, rows, x, e, most, t);
     }
 }

@@ -8,7 +8,10 @@
    x - max is rounded; beyond, shift is the maximum, and x - max is exact (Sterbenz) or so large that e^z is 0.
 
    scale (1 + q) is rounded, and summed with what rounding and additions lose. In float32 no error depends on n alone,
-   and the polynomial's is nearly odd, so that in a mean of many rows errors mostly cancel. */
+   and the polynomial's is nearly odd, so that in a mean of many rows errors mostly cancel.
+
+   ROUGH ones, for softmax and log_softmax, are summed as rounded. In float32 they take r as rounded, too, to 1/32 ULP
+   of the whole, and a table whose numbers have a common factor, with which they lack less than 1/16 ULP. */
 #ifndef SL_LANES_H
 #define SL_LANES_H
 
@@ -19,27 +22,30 @@
 /* What sum_tiles does besides adding exponentials up. */
 enum {
     STORE = 1,     /* store them */
-    LEAVE_TOP = 2, /* leave out that of the largest element, if the second is smaller; without it, 3 ULP will do */
-    OUTPUT = 4,    /* what is in e will be written to memory, also without STORE */
+    LEAVE_TOP = 2, /* leave out that of the largest element, if the second is smaller */
+    ROUGH = 4,     /* 3 ULP of what is made of them will do; it goes to the memory of e, also without STORE */
 };
 
 /* BIAS leaves room below for everything that is not 0 after division by the sum, subnormals included, when an
    exponential is stored; HEADROOM is room above, so that a later, larger maximum seldom needs a new unit. In float32
    there is not so much of it that the factor 1/sum of a row of 2^24 equal terms, times 1/2^20 of a mean, could be
    subnormal, and nothing left below LEAST: the scale there has no bit set, it is 0. In float64 the numbers of the table
-   have a common factor, with which they lack less than 2^-56, and an exponential of 2^LEAST is nothing beside a sum. */
+   have a common factor, with which they lack less than 2^-56, and an exponential of 2^LEAST is nothing beside a sum;
+   nor is a ROUGH one of float32, which begins with 2^(LEAST + 1), no subnormal number. */
 #if DTYPE == 32
 enum { BIAS = 40, HEADROOM = 40, LEAST = -127 };
 #define NEAR 512.0f
 #define UNIT 0x1p40 /* 2^BIAS */
-static const T part_lacking[] = {PART_LACKING};
 #else
+#define PART_LACKING 0 /* less than counts */
+#define ROUGH_PART_SCALES PART_SCALES
 enum { BIAS = 220, HEADROOM = 300, LEAST = -890 };
 #define NEAR 2048.0
 #define UNIT 0x1p220
 #endif
 enum { LOG2_PARTS = 3, PARTS = 1 << LOG2_PARTS };
-static const T part_scales[] = {PART_SCALES};
+static const T part_scales[PARTS] = {PART_SCALES}, part_lacking[PARTS] = {PART_LACKING};
+static const T rough_part_scales[PARTS] = {ROUGH_PART_SCALES};
 
 typedef struct {
     T shift[ROWS], round[ROWS], floor[ROWS]; /* round = ROUND + PARTS (BIAS - k); x - shift is raised to floor */
@@ -76,14 +82,14 @@ static inline double unit_ratio_root(const units *old, const units *new, size_t 
 
 /* e^x in its unit is scale e^(r + lack), |r| < 0.045, or scale (1 + q); z = x - shift. */
 typedef struct {
-    vf scale, r, lack; /* lack: float32 alone, tiny */
+    vf scale, r, lack; /* tiny; 0 in float64 and ROUGH */
 } exp_reduced;
 
 typedef struct {
     vf scale, q;
 } exp_parts;
 
-ALWAYS_INLINE exp_reduced exp_reduce(vf z, vf round, vf floor)
+ALWAYS_INLINE exp_reduced exp_reduce(vf z, vf round, vf floor, int rough)
 {
     z = vf_max(floor, z); /* NaN stays: it is the second operand */
     vf t = vf_fma(z, vf_set(PARTS * LOG2E), round), n = vf_sub(t, round), r;
@@ -92,18 +98,18 @@ ALWAYS_INLINE exp_reduced exp_reduce(vf z, vf round, vf floor)
     else
         r = vf_sub(vf_sub(z, vf_mul(n, vf_set(LN2_SPLIT_1 / PARTS))), vf_mul(n, vf_set(LN2_SPLIT_2 / PARTS)));
     vf last = vf_set((VF_FUSED ? LN2_LO : LN2_SPLIT_3) / PARTS), lack = vf_set(0);
-#if DTYPE == 32
-    lack = vf_fnma(n, last, vf_lookup(part_lacking, t));
-#else
-    r = vf_fnma(n, last, r);
-#endif
-    return (exp_reduced){vf_add_bits(vf_lookup(part_scales, t), t, SIGNIFICAND_BITS - LOG2_PARTS), r, lack};
+    if (DTYPE == 32 && !rough)
+        lack = vf_fnma(n, last, vf_lookup(part_lacking, t));
+    else
+        r = vf_fnma(n, last, r);
+    vf part = vf_lookup(rough ? rough_part_scales : part_scales, t);
+    return (exp_reduced){vf_add_bits(part, t, SIGNIFICAND_BITS - LOG2_PARTS), r, lack};
 }
 
-ALWAYS_INLINE exp_parts exp_in_unit(exp_reduced e)
+ALWAYS_INLINE exp_parts exp_in_unit(exp_reduced e, int rough)
 {
     vf r = e.r, square = vf_mul(r, r), p = V_POLYNOMIAL(r, square, PART_EXP_REST);
-    if (DTYPE == 32) /* r + r^2 p + (1 + r) lack */
+    if (DTYPE == 32 && !rough) /* r + r^2 p + (1 + r) lack */
         return (exp_parts){e.scale, vf_add(r, vf_fma(r, vf_fma(r, p, e.lack), e.lack))};
     return (exp_parts){e.scale, vf_fma(square, p, r)};
 }
@@ -119,17 +125,19 @@ ALWAYS_INLINE vd vd_exp_wide(vd z)
 }
 
 /* e^m in its unit, of VD rows. */
-ALWAYS_INLINE vd2 exp_of_max(const units *u, size_t i, const T *m)
+ALWAYS_INLINE vd2 exp_of_max(const units *u, size_t i, const T *m, int rough)
 {
 #if DTYPE == 32
     const vd most = vd_set(HEADROOM);
     vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
     vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
-    return (vd2){vd_exp_wide(vd_choose((vd_bits)(z > most), most, z)) * UNIT, vd_set(0)};
+    const double unit = UNIT * (rough ? rough_part_scales[0] : part_scales[0]);
+    return (vd2){vd_exp_wide(vd_choose((vd_bits)(z > most), most, z)) * unit, vd_set(0)};
 #else
     vf x = vf_min(vf_set(MAX_T), vf_load(m + i));
+    (void)rough;
     vf z = vf_sub(x, vf_load(u->shift + i));
-    exp_parts e = exp_in_unit(exp_reduce(z, vf_load(u->round + i), vf_load(u->floor + i)));
+    exp_parts e = exp_in_unit(exp_reduce(z, vf_load(u->round + i), vf_load(u->floor + i), 0), 0);
     vf high = vf_fma(e.scale, e.q, e.scale);
     return (vd2){high, vf_fma(e.scale, e.q, vf_sub(e.scale, high))};
 #endif

@@ -133,7 +133,8 @@ static void store_exps(batch *b, size_t row, size_t chunk, tile e)
 {
     lane_totals unused[ROWS / LANES];
     tile x = read_x(b, row, chunk);
-    sum_tiles(&b->sums.unit, b->plan->across, rows_of_tile(b, row), &x, &e, b->sums.max, unused, STORE);
+    const int mode = STORE | b->plan->rough;
+    sum_tiles(&b->sums.unit, b->plan->across, rows_of_tile(b, row), &x, &e, b->sums.max, unused, mode);
 }
 
 /* In place, lets exponentials overwrite their logits unless these are wanted again: where a later tile asks for another

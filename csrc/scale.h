@@ -8,16 +8,17 @@
 ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return vf_fma(v, f, vf_mul(v, f_l)); }
 
 /* The same where some v are below `low` = LOW limit, or the factor is 0, which gives 0 whatever v is. Multiplications
-   with subnormal results take a hundred cycles. Below `low` v f_l may be one: it is left out, which costs half an ULP.
-   Below `limit` v f is one. There w = |v f| UP_1 UP_2, in units of the least subnormal, is a normal number, and w +
-   WHOLE has in its last bits w rounded to a whole one, which are that subnormal's. PLENTY limit makes no product that
-   is subnormal: absent lanes hold it. */
+   with subnormal results take a hundred cycles. Below `low` v f_l may be one: v is raised there, and what comes of it
+   brought down. Below `limit` v f is one. There w = |v f| UP_1 UP_2, in units of the least subnormal, is a normal
+   number, and w + WHOLE has in its last bits w rounded to a whole one, which are that subnormal's. PLENTY limit makes
+   no product that is subnormal: absent lanes hold it. */
 #if DTYPE == 32
 #define LEAST_NORMAL_T FLT_MIN
 #define WHOLE 0x1p23f
 #define UP_1 0x1p64f
 #define UP_2 0x1p85f
 #define LOW 0x1p30f
+#define RAISE 0x1p60f
 #define PLENTY 0x1p100f
 #else
 #define LEAST_NORMAL_T DBL_MIN
@@ -25,6 +26,7 @@ ALWAYS_INLINE vf times_factor(vf v, vf f, vf f_l) { return vf_fma(v, f, vf_mul(v
 #define UP_1 0x1p537
 #define UP_2 0x1p537
 #define LOW 0x1p60
+#define RAISE 0x1p120
 #define PLENTY 0x1p700
 #endif
 ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vf limit, vf low)
@@ -34,7 +36,9 @@ ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vf limit, vf low)
     vf w = vf_mul(vf_mul(vf_keep(small, v), vf_set(UP_1)), up);
     vf tiny = vf_sub_bits(vf_add(w, vf_set(WHOLE)), vf_set(WHOLE));
     tiny = vf_select(vf_lt(f, zero), vf_minus_abs(tiny), tiny);
-    vf y = vf_select(small, tiny, times_factor(vf_drop(small, v), f, vf_drop(vf_lt(v, low), f_l)));
+    vm few = vf_lt(v, low);
+    vf raised = vf_mul(vf_drop(small, v), vf_select(few, vf_set(RAISE), vf_set(1)));
+    vf y = vf_select(small, tiny, vf_mul(times_factor(raised, f, f_l), vf_select(few, vf_set(1 / RAISE), vf_set(1))));
     vf either = vf_add(v, f);
     return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));
 }

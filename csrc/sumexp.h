@@ -119,7 +119,7 @@ ALWAYS_INLINE vd2 exp_below(vd x, vd max)
 #else
     const vd floor = vd_set((LEAST - BIAS) * LN2_HI);
     vd lost, z = vd_two_sum(x, -max, &lost);
-    exp_parts e = exp_in_unit(exp_reduce(z, vd_set(ROUND + PARTS * BIAS), floor));
+    exp_parts e = exp_in_unit(exp_reduce(z, vd_set(ROUND + PARTS * BIAS), floor, 0), 0);
     vd q = vd_fma(vd_where((vd_bits)(z > floor), lost), e.q + 1.0, e.q), high = vd_fma(e.scale, q, e.scale);
     return (vd2){high, vd_fma(e.scale, q, e.scale - high)};
 #endif
@@ -214,7 +214,7 @@ static void sums_take(sums *s, const units *u, int across, tile_rows rows, const
         vd2 top = {vd_set(0), vd_set(0)};
         if (mode & LEAVE_TOP) {
             vd_bits twice = (vd_bits)(vd_read(s->max + i) == vd_read(second + i));
-            top = exp_of_max(u, i, s->max);
+            top = exp_of_max(u, i, s->max, mode & ROUGH);
             rest = parts_add(rest, (vd2){vd_where(twice, -top.h), vd_where(twice, -top.l)});
         }
         parts_put(&s->rest, i, rest);

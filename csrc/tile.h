@@ -26,6 +26,7 @@ typedef struct {
     const sl_shape *shape;
     int across;
     int few;         /* no more than FEW_COLUMNS */
+    int rough;       /* 0, or ROUGH of lanes.h */
     size_t batch;    /* rows taken together */
     size_t chunk;    /* columns a tile holds */
     size_t chunks;   /* tiles a row, or a batch across, is cut into */

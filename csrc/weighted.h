@@ -1,8 +1,8 @@
 /* The weighted sum of exponentials of a row that SciPy's b asks for: log |sum_j b_j e^x_j| and its sign.
 
-   b_j = m_j 2^k_j, |m_j| in [1, 2): with S the largest x and K such that the largest term is about 1, the sum is e^S 2^K
-   times that of m_j e^(x_j - S) 2^(k_j - K), of which none overflows and what underflows is nothing beside the largest,
-   whatever b holds. In float64 for both dtypes, lane by lane, with what the additions lose. */
+   b_j = m_j 2^k_j, |m_j| in [1, 2): with S the largest x and K such that the largest term is about 1, the sum is
+   e^S 2^K times that of m_j e^(x_j - S) 2^(k_j - K), of which none overflows and what underflows is nothing beside the
+   largest, whatever b holds. In float64 for both dtypes, lane by lane, with what the additions lose. */
 #ifndef SL_WEIGHTED_H
 #define SL_WEIGHTED_H
 

@@ -220,25 +220,21 @@ def part_constants(dtype):
     shift, formats = {32: (20, ("<f", "<I")), 64: (49, ("<d", "<Q"))}[dtype]
     parts = 8
     powers = [mpf(2) ** (mpf(j) / parts) for j in range(parts)]
+
+    def scales(name, factor):
+        times = f" times {c_number(factor, bits)}" if factor != 1 else ""
+        lacking = [mp.log(p * factor / rounded(p * factor, bits)) for p in powers]
+        worst = mp.nstr(mp.log(max(map(abs, lacking)), 2), 4)
+        numbers = [less_bits(rounded(p * factor, bits), j << shift, formats) for j, p in enumerate(powers)]
+        meaning = f"2^(j/{parts}){times} to 2^{worst}, as the number whose bits have j << {shift} taken away"
+        return table(name, meaning, numbers, bits), lacking
+
+    near, _ = scales({32: "ROUGH_PART_SCALES", 64: "PART_SCALES"}[dtype], common_factor(powers, bits, mpf(2) ** -4))
+    lines = [near]
     if dtype == 32:
-        factor, times = mpf(1), ""
-    else:
-        factor = common_factor(powers, bits, mpf(2) ** -4)
-        times = f" times {c_number(factor, bits)}"
-    scales = [less_bits(rounded(p * factor, bits), j << shift, formats) for j, p in enumerate(powers)]
-    lacking = [mp.log(p * factor / rounded(p * factor, bits)) for p in powers]
-    worst = mp.nstr(mp.log(max(map(abs, lacking)), 2), 4)
-    lines = [
-        table(
-            "PART_SCALES",
-            f"2^(j/{parts}){times} to 2^{worst}, as the number whose bits have j << {shift} taken away",
-            scales,
-            bits,
-        )
-    ]
-    if dtype == 32:
+        pure, lacking = scales("PART_SCALES", mpf(1))
         lacking = [rounded(x, bits) for x in lacking]
-        lines.append(table("PART_LACKING", "the logarithm of what each lacks", lacking, bits))
+        lines = [pure, table("PART_LACKING", "the logarithm of what each lacks", lacking, bits), near]
     half = mp.ln(2) / (2 * parts) * (1 + mpf(2) ** -6)
     meaning, degree = f"(exp(r) - 1 - r)/r^2, |r| <= ln(2)/{2 * parts}", {32: 2, 64: 5}[dtype]
     lines.append(polynomial("PART_EXP_REST", meaning, exp_rest, -half, half, degree, bits, lambda r: r**2))
