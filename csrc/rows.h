@@ -285,6 +285,20 @@ static tile exps_tile(batch *b, size_t row, size_t chunk)
     return e;
 }
 
+/* How many bytes beyond `at`, the beginning of a tile, the logits lie that have this tile's place in the next batch; 0 if
+   they need not be asked for. The last walk does that: while exponentials are summed, outputs are asked for as well, and
+   memory could not keep up, to be idle afterwards. With more logits than fit into caches softmax and log_softmax of long
+   rows take up to a quarter less; where they do fit, asking would take 5 % more. */
+enum { BEYOND_CACHES = 1 << 24 };
+static inline ptrdiff_t next_logits(const batch *b, size_t row, size_t chunk, const T *at)
+{
+    const sl_shape *s = b->plan->shape;
+    if (b->plan->across || !b->x.direct || s->row_dims != 1 || s->rows * s->cols < BEYOND_CACHES / sizeof(T))
+        return 0;
+    const ptrdiff_t rows = (ptrdiff_t)b->plan->batch * b->x.array->row[0];
+    return (const char *)tile_in_place(b->plan, &b->x, row, chunk).p - (const char *)at + rows;
+}
+
 /* Adds e^(x - max), of which not all are more than e^-700, to a sum in two parts. */
 ALWAYS_INLINE void add_exp(vd2 *sum, vd x, vd max)
 {
@@ -392,7 +406,8 @@ static inline void put_softmax(batch *b)
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
             tile e = exps_tile(b, row, chunk), y = result_tile(b, row, chunk, e);
-            tile_scale(e, y, b->plan->across, rows_of_tile(b, row), f.high, f.low);
+            ptrdiff_t next = next_logits(b, row, chunk, e.p);
+            tile_scale(e, y, b->plan->across, rows_of_tile(b, row), f.high, f.low, next);
             tile_write(b->plan, &b->out, row, b->n, chunk, y);
         }
 }

@@ -43,13 +43,16 @@ ALWAYS_INLINE vf times_factor_small(vf v, vf f, vf f_l, vf limit, vf low)
     return vf_drop(vf_eq(f, zero), vf_select(vf_eq(either, either), y, vf_set((T)NAN)));
 }
 
-/* Scales `steps` vectors of a tile, n elements of each, to q: few, so that one comparison does for all. */
+/* Scales `steps` vectors of a tile, n elements of each, to q: few, so that one comparison does for all. What is `next`
+   bytes from p is asked for, unless that is 0. */
 enum { TOGETHER = 4 };
 ALWAYS_INLINE void scale_steps(const T *p, ptrdiff_t step, T *q, ptrdiff_t q_step, int steps, size_t n, vf f, vf f_l,
-                               vf limit)
+                               vf limit, ptrdiff_t next)
 {
     vf v[TOGETHER], low = vf_mul(limit, vf_set(LOW)), least = low;
     UNROLL for (int i = 0; i < steps; i++) {
+        if (next)
+            fetch_to_read(p + i * step, next);
         v[i] = vf_load_n(p + i * step, n, vf_mul(limit, vf_set(PLENTY)));
         least = vf_min(v[i], least);
     }
@@ -64,7 +67,8 @@ ALWAYS_INLINE void scale_steps(const T *p, ptrdiff_t step, T *q, ptrdiff_t q_ste
 /* Multiplies a tile, which holds nothing below 0, by factor + factor_l of its row; y may be the same tile. The last
    columns of a row along are taken with some before them, which are scaled twice, from the same numbers: a load that
    overlaps a masked store, as the next row's first would, waits until that has left the store buffer. */
-static inline void tile_scale(tile t, tile y, int across, tile_rows rows, const T *factor, const T *factor_l)
+static inline void tile_scale(tile t, tile y, int across, tile_rows rows, const T *factor, const T *factor_l,
+                              ptrdiff_t next)
 {
     if (!across) {
         t = in_vectors(t);
@@ -80,15 +84,15 @@ static inline void tile_scale(tile t, tile y, int across, tile_rows rows, const 
         T *q = y.p + c, kept[VL];
         size_t i = 0;
         if (overlap)
-            scale_steps(p + last, 0, kept, 0, 1, VL, f, f_l, limit);
+            scale_steps(p + last, 0, kept, 0, 1, VL, f, f_l, limit, next);
         for (; i + TOGETHER <= t.full; i += TOGETHER, p += TOGETHER * t.step, q += TOGETHER * y.step)
-            scale_steps(p, t.step, q, y.step, TOGETHER, VL, f, f_l, limit);
+            scale_steps(p, t.step, q, y.step, TOGETHER, VL, f, f_l, limit, next);
         for (; i < t.full; i++, p += t.step, q += y.step)
-            scale_steps(p, t.step, q, y.step, 1, VL, f, f_l, limit);
+            scale_steps(p, t.step, q, y.step, 1, VL, f, f_l, limit, next);
         if (overlap)
             vf_store(y.p + last, vf_load(kept));
         else if (t.part)
-            scale_steps(p, t.step, q, y.step, 1, t.part, f, f_l, limit);
+            scale_steps(p, t.step, q, y.step, 1, t.part, f, f_l, limit, next);
     }
 }
 

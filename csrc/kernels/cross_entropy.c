@@ -169,7 +169,8 @@ static void put_gradient(work *k, batch *b, const gradient *g)
             if (k->dense)
                 subtract_labels(&k->labels, b, &g->factors, &g->labels, row, chunk, e, y);
             else
-                tile_scale(e, y, b->plan->across, rows_of_tile(b, row), g->factors.high, g->factors.low);
+                tile_scale(e, y, b->plan->across, rows_of_tile(b, row), g->factors.high, g->factors.low,
+                           next_logits(b, row, chunk, e.p));
             if (picked)
                 put_picked(k, g, b, y);
             if (targets && halves)

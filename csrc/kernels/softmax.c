@@ -12,6 +12,7 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
 {
     tile x = read_x_again(b, row, chunk), y = result_tile(b, row, chunk, kept_tile(b, row, chunk));
     const tile written = y;
+    const ptrdiff_t next = next_logits(b, row, chunk, x.p);
     const int across = b->plan->across;
     if (!across) {
         x = in_vectors(x);
@@ -21,8 +22,11 @@ static void log_tile(batch *b, size_t row, size_t chunk, const T *max, const T *
         vf m = of_rows(max, across, row, c), l = of_rows(log, across, row, c);
         const T *p = x.p + c;
         T *q = y.p + c;
-        for (size_t i = 0; i < x.full; i++, p += x.step, q += y.step)
+        for (size_t i = 0; i < x.full; i++, p += x.step, q += y.step) {
+            if (next)
+                fetch_to_read(p, next);
             vf_store(q, vf_sub(vf_sub(vf_load(p), m), l));
+        }
         if (x.part)
             vf_store_n(q, vf_sub(vf_sub(vf_load_n(p, x.part, m), m), l), x.part);
     }
