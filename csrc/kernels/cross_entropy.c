@@ -15,6 +15,7 @@
    cross_entropy.mixed        f32 <= 3.00 (1.562, 4 classes), f64 <= 4.00 (2.428, 5 classes)
    cross_entropy_and_grad.mixed f32 <= 3.00 (2.067, 24 classes), f64 <= 4.00 (3.135, 100 classes) */
 #include "label_gradients.h"
+#include "sharpen.h"
 #include "target_rows.h"
 
 /* Of VD rows: the loss, W, 2 z lse, and W less all of q at the target. */

@@ -8,6 +8,7 @@
    logsumexp_and_grad.value   f32 <= 0.55 (0.527, logsumexp near S'/S, 2 classes), f64 <= 1.00 (0.606, logsumexp near S'/S, 2 classes)
    logsumexp_and_grad.grad    f32 <= 3.00 (1.497, spread 0.01, 64 classes), f64 <= 4.00 (2.415, descending, 129 classes) */
 #include "long.h"
+#include "sharpen.h"
 #include "weighted.h"
 
 static void sum(const sl_logsumexp *a, batch *b)
