@@ -16,7 +16,7 @@ ALWAYS_INLINE void lanes_start(lane_sums *a, const units *u, const T *most, int 
     a->shift = across ? vf_load(u->shift + at) : vf_set(u->shift[at]);
     a->round = across ? vf_load(u->round + at) : vf_set(u->round[at]);
     a->floor = across ? vf_load(u->floor + at) : vf_set(u->floor[at]);
-    if (mode & ROUGH)
+    if (mode & ROUGH) /* above what would be subnormal */
         a->floor = vf_add(a->floor, vf_set(LN2_HI));
     a->most = across ? vf_load(most + at) : vf_set(most[at]);
     a->lost = vf_set(0);
@@ -170,6 +170,7 @@ void sum_tiles(const units *u, int across, tile_rows rows, const tile *x, const 
     case LEAVE_TOP | ROUGH: sum_others_roughly(u, across, rows, x, e, most, t); break;
     case STORE | LEAVE_TOP | ROUGH: sum_others_roughly_and_store(u, across, rows, x, e, most, t); break;
     case STORE | ROUGH: sum_all_roughly_and_store(u, across, rows, x, e, most, t); break;
-    default: sum_others_and_store(u, across, rows, x, e, most, t);
+    default: /* also STORE alone, whose sums nobody wants */
+        sum_others_and_store(u, across, rows, x, e, most, t);
     }
 }

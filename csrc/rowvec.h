@@ -57,8 +57,10 @@ ALWAYS_INLINE vd vd_magnitude(vd a) { return (vd)((vd_bits)a & INT64_MAX); }
 /* One NaN for all, whichever one arithmetic came upon first: it depends on the instruction set. */
 ALWAYS_INLINE vd vd_number_or_nan(vd a) { return vd_choose((vd_bits)(a == a), a, vd_set(NAN)); }
 
+ALWAYS_INLINE vd_bits vd_finite(vd a) { return (vd_bits)(vd_magnitude(a) < INFINITY); }
+
 /* 0 for what is lost from an infinite sum, which is NaN */
-ALWAYS_INLINE vd vd_finite_or_0(vd lost) { return vd_where((vd_bits)(lost - lost == 0), lost); }
+ALWAYS_INLINE vd vd_finite_or_0(vd lost) { return vd_where(vd_finite(lost), lost); }
 
 /* two_sum of kernel.h */
 ALWAYS_INLINE vd vd_two_sum(vd a, vd b, vd *lost)

@@ -27,8 +27,6 @@ ALWAYS_INLINE binary binary_of(vd b)
     return (binary){significand, (vd)(exponent >> 52 | two52) - (0x1p52 + 1023)};
 }
 
-ALWAYS_INLINE vd_bits vd_finite(vd a) { return (vd_bits)(vd_magnitude(a) < INFINITY); }
-
 /* The largest of n values of x, or of logarithms to base 2 of terms less that of e^S, that are finite, and
    `greatest`. */
 static double find_greatest(const T *x, const T *b, size_t n, double largest_x, int of_terms, double greatest)
@@ -49,7 +47,6 @@ static double find_greatest(const T *x, const T *b, size_t n, double largest_x, 
 /* m e^(x - S) 2^(k - K). What is infinite makes an infinite sum, or NaN beside the opposite, but 0 is absent. */
 ALWAYS_INLINE vd weighted_term(vd x, vd b, double largest_x, double exponent)
 {
-    const vd zero = vd_set(0);
     const binary factor = binary_of(b);
     vd lost, z = vd_two_sum(x, vd_set(-largest_x), &lost), k = factor.exponent - exponent;
     const vd_bits number = vd_finite(x), small = (vd_bits)(z * ROW_LOG2E + k < LEAST_TERM);
@@ -57,7 +54,7 @@ ALWAYS_INLINE vd weighted_term(vd x, vd b, double largest_x, double exponent)
     vd exponential = vd_exp(vd_where(plain, z), vd_where(plain, k));
     exponential = vd_fma(exponential, vd_where(plain, lost), exponential);
     exponential = vd_where(~(small & vd_finite(b)), exponential);
-    return factor.significand * vd_choose(number, exponential, vd_where(~(vd_bits)(x < zero), x));
+    return factor.significand * vd_choose(number, exponential, vd_where(~(vd_bits)(x < 0), x));
 }
 
 /* Two-part sums of terms, a lane each. */
@@ -92,7 +89,7 @@ static double weighted_log(double sum, double rest, double largest_x, double exp
     if (sum == 0 || !isfinite(sum))
         return sum == 0 ? -INFINITY : fabs(sum);
     const int power = (int)(double_to_bits(fabs(sum) * (4.0 / 3)) >> 52) - 1023;
-    double high, low, lost, lost_too, scale = row_exp(0, -power);
+    double high, low, lost, lost_too, scale = bits_to_double((uint64_t)(1023 - power) << 52); /* 2^-power */
     log1p_parts(fabs(sum) * scale - 1, (sum < 0 ? -rest : rest) * scale, &high, &low);
     exponent += power;
     two_sum(largest_x, exponent * ROW_LN2_HI, &largest_x, &lost);
