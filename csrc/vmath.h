@@ -109,9 +109,13 @@ ALWAYS_INLINE vf v_rounded(vf h, vf l, v_descent d, int far)
 
 ALWAYS_INLINE vf v_down(vf y, v_descent d, int far) { return far ? vf_sub_bits(y, d.down) : y; }
 
-/* 1/(1 + e^-x), by Newton's correction of a quotient: 1 + e = d + d_l, of which d_l needs to be known only roughly.
-   float32 has a whole ULP to lose. Lifted, e is so large beside 1 that 1 need not be lifted. */
-ALWAYS_INLINE vf v_sigmoid(vf x, int far)
+/* A number as high and low part. */
+typedef struct {
+    vf h, l;
+} v_parts;
+
+/* 1 + e^-x, the low part only roughly. Lifted, e is so large beside 1 that 1 need not be lifted. */
+ALWAYS_INLINE v_parts v_one_plus_exp_minus(vf x, int far)
 {
     vf one = vf_set(1), z = v_minus(x), unit = one;
     if (far) {
@@ -119,17 +123,35 @@ ALWAYS_INLINE vf v_sigmoid(vf x, int far)
         z = vf_max(vf_set(-MODERATE), vf_min(vf_set(-LOWEST), z)); /* NaN stays: it is the second operand */
     }
     v_scaled_exp e = v_exp(z, unit, EXACT_SIGMOID);
-    vf v = vf_add(e.r, e.u), c = vf_add(one, e.s), d = vf_fma(e.s, v, c), d_l;
-    if (EXACT_SIGMOID)
-        d_l = vf_add(vf_fma(e.s, e.u, vf_fma(e.s, e.r, vf_sub(c, d))), vf_add(vf_sub(e.s, c), one));
-    else
-        d_l = vf_fma(e.s, v, vf_add(vf_sub(e.s, d), one));
-    vf q = vf_div(one, d), rest = vf_fnma(q, d_l, VF_FUSED ? vf_fnma(q, d, one) : vf_set(0));
+    vf v = vf_add(e.r, e.u), c = vf_add(one, e.s), d = vf_fma(e.s, v, c);
+    if (!EXACT_SIGMOID)
+        return (v_parts){d, vf_fma(e.s, v, vf_add(vf_sub(e.s, d), one))};
+    vf lost = vf_add(vf_sub(e.s, c), one);
+    return (v_parts){d, vf_add(vf_fma(e.s, e.u, vf_fma(e.s, e.r, vf_sub(c, d))), lost)};
+}
+
+/* 1/(1 + e^-x), by Newton's correction of a quotient. float32 has a whole ULP to lose. */
+ALWAYS_INLINE vf v_sigmoid(vf x, v_parts d, int far)
+{
+    vf one = vf_set(1), q = vf_div(one, d.h), rest = vf_fnma(q, d.l, VF_FUSED ? vf_fnma(q, d.h, one) : vf_set(0));
     if (!far)
         return vf_fma(q, rest, q);
     v_descent w = v_descend(x, far);
     vf lost, s = v_placed(q, w, &lost);
     return v_down(vf_add(s, vf_fma(q, rest, lost)), w, far);
+}
+
+/* e = e^-|x| */
+ALWAYS_INLINE v_parts v_exp_minus_abs(vf x, int far)
+{
+    vf one = vf_set(1), z = vf_minus_abs(x), unit = one;
+    if (far) {
+        z = vf_max(vf_set(LOWEST), z); /* NaN stays: it is the second operand */
+        unit = vf_select(vf_lt(z, vf_set(-FAR)), vf_set(LIFT), one);
+    }
+    v_scaled_exp p = v_exp(z, unit, 1);
+    vf e = vf_fma(p.s, vf_add(p.r, p.u), p.s);
+    return (v_parts){e, vf_fma(p.s, p.u, vf_fma(p.s, p.r, vf_sub(p.s, e)))};
 }
 
 /* With e = e^-|x|: log1p(e) = log + log1p(f + f_l), 1/(1 + e) = r/(1 + f + f_l), r being one of seven reciprocals and
@@ -139,21 +161,15 @@ typedef struct {
     vf root, square;   /* f and its square, but 0 where that would be subnormal */
 } v_one_plus_t;
 
-ALWAYS_INLINE v_one_plus_t v_one_plus_exp(vf x, int far)
+ALWAYS_INLINE v_one_plus_t v_one_plus(v_parts e, int far)
 {
     static const T reciprocals[] = {LOG_RECIPROCALS}, logs[] = {LOG_LOGS};
-    vf one = vf_set(1), z = vf_minus_abs(x), unit = one;
-    if (far) {
-        z = vf_max(vf_set(LOWEST), z); /* NaN stays: it is the second operand */
-        unit = vf_select(vf_lt(z, vf_set(-FAR)), vf_set(LIFT), one);
-    }
-    v_scaled_exp p = v_exp(z, unit, 1);
-    vf e = vf_fma(p.s, vf_add(p.r, p.u), p.s), e_l = vf_fma(p.s, p.u, vf_fma(p.s, p.r, vf_sub(p.s, e)));
+    vf one = vf_set(1);
 
     /* r is so short that r e + (r - 1) is exact once what the product loses is kept. */
-    vf index = vf_fma(vf_add(one, e), vf_set(LOG_SCALE), vf_set(ROUND)), r = vf_lookup(reciprocals, index);
-    vf product = vf_mul(r, e), f = vf_add(product, vf_sub(r, one));
-    vf f_l = VF_FUSED ? vf_fma(r, e_l, vf_fma(r, e, v_minus(product))) : vf_mul(r, e_l);
+    vf index = vf_fma(vf_add(one, e.h), vf_set(LOG_SCALE), vf_set(ROUND)), r = vf_lookup(reciprocals, index);
+    vf product = vf_mul(r, e.h), f = vf_add(product, vf_sub(r, one));
+    vf f_l = VF_FUSED ? vf_fma(r, e.l, vf_fma(r, e.h, v_minus(product))) : vf_mul(r, e.l);
     vf root = far ? vf_keep(vf_lt(vf_set(LEAST_SQUARED), vf_abs(f)), f) : f;
     return (v_one_plus_t){vf_lookup(logs, index), r, f, vf_fnma(f, f_l, f_l), root, vf_mul(root, root)};
 }

@@ -25,11 +25,11 @@ typedef struct {
     vf loss, grad;
 } losses;
 
-ALWAYS_INLINE losses loss_and_grad(vf x, vf a, vf b, vf grad_scale, int weighted, int far)
+ALWAYS_INLINE losses loss_and_grad(vf x, v_parts e, vf a, vf b, vf grad_scale, int weighted, int far)
 {
     vf zero = vf_set(0), one = vf_set(1), size = vf_abs(x);
     vm positive = vf_lt(zero, x);
-    v_one_plus_t p = v_one_plus_exp(x, far);
+    v_one_plus_t p = v_one_plus(e, far);
     v_descent w = v_descend(vf_minus_abs(x), far);
 
     vf log1p = v_down(vf_add(p.log, v_rounded(p.f, v_log1p_low(p, zero), w, far)), w, far);
@@ -44,7 +44,7 @@ ALWAYS_INLINE losses loss_and_grad(vf x, vf a, vf b, vf grad_scale, int weighted
                     .grad = vf_mul(vf_fnma(b, fall, vf_mul(a, rise)), grad_scale)};
 }
 
-ALWAYS_INLINE void step(const operands *o, size_t i, const vf *x, int vectors, size_t n, int weighted, int far)
+ALWAYS_INLINE void step(const operands *o, size_t i, const begun *x, int vectors, size_t n, int weighted, int far)
 {
     losses r[SIDE_BY_SIDE];
     UNROLL for (int j = 0; j < vectors; j++) {
@@ -56,7 +56,7 @@ ALWAYS_INLINE void step(const operands *o, size_t i, const vf *x, int vectors, s
             a = vf_mul(a, w);
             b = vf_mul(b, vf_mul(w, q));
         }
-        r[j] = loss_and_grad(x[j], a, b, o->grad_scale, weighted, far);
+        r[j] = loss_and_grad(x[j].x, x[j].half, a, b, o->grad_scale, weighted, far);
     }
     UNROLL for (int j = 0; j < vectors; j++) {
         size_t at = (size_t)j * VL;
@@ -66,12 +66,12 @@ ALWAYS_INLINE void step(const operands *o, size_t i, const vf *x, int vectors, s
     }
 }
 
-ALWAYS_INLINE void step_plain(const void *o, size_t i, const vf *x, int vectors, size_t n, int far)
+ALWAYS_INLINE void step_plain(const void *o, size_t i, const begun *x, int vectors, size_t n, int far)
 {
     step(o, i, x, vectors, n, 0, far);
 }
 
-ALWAYS_INLINE void step_weighted(const void *o, size_t i, const vf *x, int vectors, size_t n, int far)
+ALWAYS_INLINE void step_weighted(const void *o, size_t i, const begun *x, int vectors, size_t n, int far)
 {
     step(o, i, x, vectors, n, 1, far);
 }
@@ -132,9 +132,9 @@ void FN(binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, si
             o.q = contiguous(a->pos_weight.p ? &a->pos_weight : &ones, i, m, q);
         }
         if (weighted)
-            in_groups(step_weighted, &o, logits, m, 4);
+            in_groups(v_exp_minus_abs, step_weighted, &o, logits, m, 2);
         else
-            in_groups(step_plain, &o, logits, m, 4);
+            in_groups(v_exp_minus_abs, step_plain, &o, logits, m, 2);
         sl_sum_add(total, block_sum(o.loss, m));
         put_run(&a->loss, i, m, loss);
         put_run(&a->grad, i, m, grad);

@@ -12,35 +12,38 @@
    log_sigmoid_and_grad.grad  f32 <= 0.76 (0.738 at 0x1.fa1bdep+0), f64 <= 0.80 (0.717 at 0x1.f958f517bd6dp+0) */
 #include "map.h"
 
-ALWAYS_INLINE map_result sigmoid(vf x, int far) { return (map_result){.y = v_sigmoid(x, far)}; }
-
-ALWAYS_INLINE map_result softplus(vf x, int far)
+ALWAYS_INLINE map_result sigmoid(vf x, v_parts divisor, int far)
 {
-    return (map_result){.y = v_softplus(x, v_one_plus_exp(x, far), v_descend(x, far), far)};
+    return (map_result){.y = v_sigmoid(x, divisor, far)};
 }
 
-ALWAYS_INLINE map_result log_sigmoid_and_grad(vf x, int far)
+ALWAYS_INLINE map_result softplus(vf x, v_parts e, int far)
+{
+    return (map_result){.y = v_softplus(x, v_one_plus(e, far), v_descend(x, far), far)};
+}
+
+ALWAYS_INLINE map_result log_sigmoid_and_grad(vf x, v_parts e, int far)
 {
     vf m = v_minus(x);
-    v_one_plus_t p = v_one_plus_exp(x, far);
+    v_one_plus_t p = v_one_plus(e, far);
     v_descent w = v_descend(m, far);
     return (map_result){v_minus(v_softplus(m, p, w, far)), v_sigmoid_of(m, p, w, far)};
 }
 
 void FN(sigmoid)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, size_t n)
 {
-    map_strided(sigmoid, x, xs, y, ys, NULL, 0, n, DTYPE == 32 ? 5 : 4);
+    map_strided(v_one_plus_exp_minus, sigmoid, x, xs, y, ys, NULL, 0, n, 4);
 }
 
 void FN(softplus)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, size_t n)
 {
-    map_strided(softplus, x, xs, y, ys, NULL, 0, n, SIDE_BY_SIDE);
+    map_strided(v_exp_minus_abs, softplus, x, xs, y, ys, NULL, 0, n, 3);
 }
 
 void FN(log_sigmoid)(const T *x, ptrdiff_t xs, T *y, ptrdiff_t ys, T *dy, ptrdiff_t dys, size_t n)
 {
     if (dy)
-        map_strided(log_sigmoid_and_grad, x, xs, y, ys, dy, dys, n, SIDE_BY_SIDE);
+        map_strided(v_exp_minus_abs, log_sigmoid_and_grad, x, xs, y, ys, dy, dys, n, 2);
     else
-        map_strided(log_sigmoid_and_grad, x, xs, y, ys, NULL, 0, n, SIDE_BY_SIDE);
+        map_strided(v_exp_minus_abs, log_sigmoid_and_grad, x, xs, y, ys, NULL, 0, n, 3);
 }
