@@ -37,37 +37,40 @@ static inline size_t most_held(const plan *p, const sl_array *x, const sl_array 
 }
 
 /* What is true of all batches of a call; `held` optional. */
-static inline void batch_open(batch *b, const plan *p, const sl_memory *held)
+static inline void batch_open(batch *b, const plan *p, const sl_array *x, const sl_array *out, const sl_memory *held)
 {
     b->plan = p;
     b->room = held ? held->p : NULL;
     b->tiles = p->chunks == 1 ? 1 : held ? held->size / (TILE * sizeof(T)) : 0;
     b->held = 0;
+    open_rows(&b->x, p, x);
+    if (2 * VL >= LANES) /* walks read each column of a tile at once, for which the second cache is fast enough */
+        b->x.collide = 0;
+    open_rows(&b->out, p, out);
 }
 
 /* A batch of the rows in `number`. */
-static inline void batch_begin(batch *b, const sl_array *x, const sl_array *out, size_t n)
+static inline void batch_begin(batch *b, size_t n)
 {
     const plan *p = b->plan;
+    const int same = b->out.array->p == b->x.array->p;
     b->n = n;
     b->lanes = (n + VL - 1) / VL * VL;
-    find_rows(&b->x, p, x, b->number, n);
-    if (2 * VL >= LANES) /* walks read each column of a tile at once, for which the second cache is fast enough */
-        b->x.direct |= b->x.adjacent;
-    find_rows(&b->out, p, out, b->number, n);
-    b->in_place = out->p == x->p && b->out.direct && p->chunks > 1;
-    b->out_keeps = b->out.direct && out->p != x->p; /* logits may be wanted after their exponentials are known */
+    find_rows(&b->x, p, b->number, n);
+    find_rows(&b->out, p, b->number, n);
+    b->in_place = same && b->out.direct && p->chunks > 1;
+    b->out_keeps = b->out.direct && !same; /* logits may be wanted after their exponentials are known */
     b->overwritten = 0;
     b->begin = b->stale = 0;
     b->end = p->chunks;
 }
 
 /* A batch of n rows from `first`. */
-static inline void batch_start(batch *b, const sl_array *x, const sl_array *out, size_t first, size_t n)
+static inline void batch_start(batch *b, size_t first, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         b->number[i] = first + i;
-    batch_begin(b, x, out, n);
+    batch_begin(b, n);
 }
 
 /* Tiles are visited row by row along, and all rows at once across. */

@@ -34,14 +34,16 @@ typedef struct {
     size_t segments;
 } plan;
 
-/* One operand of a batch: where each of its rows starts, and whether tiles can be read and written in place. */
+/* One operand: what is true of all its rows, and where each of a batch starts. */
 typedef struct {
     const sl_array *array;
-    ALIGNED ptrdiff_t row[ROWS];
-    int linear;   /* contiguous columns */
-    int adjacent; /* across, a whole batch side by side */
-    int direct;
+    int linear;      /* contiguous columns */
+    int regular;     /* of elements that vectors can be read from and written to, in runs of columns or else rows */
+    int collide;     /* see columns_collide */
     ptrdiff_t ahead; /* see ahead_of */
+    int adjacent;    /* across, a whole batch side by side */
+    int direct;      /* tiles can be read and written in place */
+    ALIGNED ptrdiff_t row[ROWS];
 } rows_of;
 
 /* `full` steps, `step` elements apart, of LANES elements or across one a row; then one of `part` < LANES. `ahead` bytes
@@ -169,26 +171,29 @@ static inline ptrdiff_t ahead_of(const plan *p, const sl_array *a)
     return apart * (rows > batch ? rows : batch);
 }
 
-static inline void find_rows(rows_of *restrict r, const plan *p, const sl_array *a, const size_t *number, size_t n)
+static inline void open_rows(rows_of *r, const plan *p, const sl_array *a)
 {
     const sl_shape *s = p->shape;
     r->array = a;
-    r->direct = r->linear = r->adjacent = 0;
+    r->direct = r->adjacent = 0;
     if (!a->p)
         return;
     r->linear = contiguous_columns(s, a);
+    r->regular = p->across ? adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]) : r->linear;
+    for (int d = 0; d < s->row_dims && r->regular; d++)
+        r->regular = a->row[d] % (ptrdiff_t)sizeof(T) == 0;
+    r->collide = p->across && r->regular && columns_collide(p, a->col[0]);
     r->ahead = ahead_of(p, a);
-    row_offsets(s, a->row, number, n, r->row);
-    if (p->across)
-        r->direct = n == p->batch && adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]);
-    else
-        r->direct = r->linear;
-    for (int d = 0; d < s->row_dims && r->direct; d++)
-        r->direct = a->row[d] % (ptrdiff_t)sizeof(T) == 0;
-    if (p->across && r->direct) {
-        r->adjacent = are_adjacent(r->row, n);
-        r->direct = r->adjacent && !columns_collide(p, a->col[0]);
-    }
+}
+
+/* The rows of a batch. */
+static inline void find_rows(rows_of *restrict r, const plan *p, const size_t *number, size_t n)
+{
+    if (!r->array->p)
+        return;
+    row_offsets(p->shape, r->array->row, number, n, r->row);
+    r->adjacent = p->across && r->regular && n == p->batch && are_adjacent(r->row, n);
+    r->direct = p->across ? r->adjacent && !r->collide : r->regular;
 }
 
 /* The shape of the tile that holds columns [first, first + cols) of one row or, across, of a batch. */

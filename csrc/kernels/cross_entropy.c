@@ -249,10 +249,10 @@ static size_t next_rows(work *k, batch *b, const plan *p, size_t first, size_t e
 {
     const sl_cross_entropy *a = k->a;
     const size_t next = take_rows(k, b, p, first, end);
-    batch_begin(b, &a->logits, &a->grad, b->n);
+    batch_begin(b, b->n);
     fetch_beside(b, &a->logits, first, next, 0);
     fetch_beside(b, &a->grad, first, next, 1);
-    find_rows(&k->labels.soft, p, &a->soft, b->number, b->n);
+    find_rows(&k->labels.soft, p, b->number, b->n);
     return next;
 }
 
@@ -271,9 +271,10 @@ static void cross_entropy_batch(work *k, batch *b)
         put_gradient(k, b, &g);
 }
 
-static void start(work *k, const sl_cross_entropy *a)
+static void start(work *k, const sl_cross_entropy *a, const plan *p)
 {
     k->a = a;
+    open_rows(&k->labels.soft, p, &a->soft);
     k->read_end = 0;
     k->labels.weight = a->weight;
     k->labels.keep = 1 - a->label_smoothing;
@@ -297,9 +298,9 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, cons
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits, SHORT);
     batch b;
-    batch_open(&b, &p, held);
+    batch_open(&b, &p, &a->logits, &a->grad, held);
     work k;
-    start(&k, a);
+    start(&k, a, &p);
     while (begin < end) {
         begin = next_rows(&k, &b, &p, begin, end);
         if (b.n)
@@ -314,9 +315,9 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->logits, SHORT);
     batch b;
-    batch_open(&b, &p, NULL);
+    batch_open(&b, &p, &a->logits, &a->grad, NULL);
     work k;
-    start(&k, a);
+    start(&k, a, &p);
     next_rows(&k, &b, &p, begin, end);
     if (b.n)
         cross_entropy_step(&k, &b, part);

@@ -66,8 +66,8 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
-    batch_open(&b, &p, NULL);
-    batch_start(&b, &a->x, &a->softmax, begin, end - begin);
+    batch_open(&b, &p, &a->x, &a->softmax, NULL);
+    batch_start(&b, begin, end - begin);
     logsumexp_step((void *)a, &b, part);
     fp_leave(state);
 }
@@ -77,21 +77,22 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_mem
     fp_state state = fp_enter();
     plan p = make_plan(a->shape, &a->x, SHORT);
     batch b;
-    batch_open(&b, &p, held);
+    rows_of weight;
     if (a->b.p) {
         p.across = 0;
         p.chunk = TILE;
         p.chunks = (a->shape->cols + TILE - 1) / TILE;
     }
+    batch_open(&b, &p, &a->x, &a->softmax, held);
+    open_rows(&weight, &p, &a->b);
     for (size_t first = begin; first < end; first += p.batch) {
-        batch_start(&b, &a->x, &a->softmax, first, min_size(p.batch, end - first));
+        batch_start(&b, first, min_size(p.batch, end - first));
         if (!a->b.p) {
             logsumexp_batch(a, &b);
             continue;
         }
         double lse[ROWS], sign[ROWS];
-        rows_of weight;
-        find_rows(&weight, &p, &a->b, b.number, b.n);
+        find_rows(&weight, &p, b.number, b.n);
         for (size_t row = 0; row < b.n; row++) {
             weighted_row(&p, &b.x, &weight, row, lse + row, sign + row);
             if (!a->sign.p && sign[row] < 0)

@@ -88,9 +88,9 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end, const sl_memory 
     fp_state state = fp_enter();
     plan p = plan_of(a);
     batch b;
-    batch_open(&b, &p, held);
+    batch_open(&b, &p, &a->x, &a->y, held);
     for (size_t first = begin; first < end; first += p.batch) {
-        batch_start(&b, &a->x, &a->y, first, min_size(p.batch, end - first));
+        batch_start(&b, first, min_size(p.batch, end - first));
         if (!a->log)
             overwrite_logits(&b, 0);
         if (p.segments > 1) {
@@ -108,8 +108,8 @@ void FN(softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_pa
     fp_state state = fp_enter();
     plan p = plan_of(a);
     batch b;
-    batch_open(&b, &p, NULL);
-    batch_start(&b, &a->x, &a->y, begin, end - begin);
+    batch_open(&b, &p, &a->x, &a->y, NULL);
+    batch_start(&b, begin, end - begin);
     softmax_step((void *)a, &b, part);
     fp_leave(state);
 }
