@@ -175,7 +175,7 @@ static inline void open_rows(rows_of *r, const plan *p, const sl_array *a)
 {
     const sl_shape *s = p->shape;
     r->array = a;
-    r->direct = r->adjacent = 0;
+    r->direct = r->linear = r->adjacent = 0;
     if (!a->p)
         return;
     r->linear = contiguous_columns(s, a);
