@@ -38,7 +38,7 @@ typedef struct {
 typedef struct {
     const sl_array *array;
     int linear;      /* contiguous columns */
-    int regular;     /* of elements that vectors can be read from and written to, in runs of columns or else rows */
+    int regular;     /* elements of T side by side, those of a row along, those of a column across */
     int collide;     /* see columns_collide */
     ptrdiff_t ahead; /* see ahead_of */
     int adjacent;    /* across, a whole batch side by side */

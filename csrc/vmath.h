@@ -114,7 +114,7 @@ typedef struct {
     vf h, l;
 } v_parts;
 
-/* 1 + e^-x, the low part only roughly. Lifted, e is so large beside 1 that 1 need not be lifted. */
+/* 1 + e^-x, the low part only roughly. Lifted, e^-x is so large beside 1 that 1 need not be lifted. */
 ALWAYS_INLINE v_parts v_one_plus_exp_minus(vf x, int far)
 {
     vf one = vf_set(1), z = v_minus(x), unit = one;
@@ -141,7 +141,7 @@ ALWAYS_INLINE vf v_sigmoid(vf x, v_parts d, int far)
     return v_down(vf_add(s, vf_fma(q, rest, lost)), w, far);
 }
 
-/* e = e^-|x| */
+/* e^-|x| */
 ALWAYS_INLINE v_parts v_exp_minus_abs(vf x, int far)
 {
     vf one = vf_set(1), z = vf_minus_abs(x), unit = one;
