@@ -171,6 +171,7 @@ static inline ptrdiff_t ahead_of(const plan *p, const sl_array *a)
     return apart * (rows > batch ? rows : batch);
 }
 
+/* What is true of all batches. An absent operand has no contiguous columns and is not direct; nothing else is asked. */
 static inline void open_rows(rows_of *r, const plan *p, const sl_array *a)
 {
     const sl_shape *s = p->shape;
