@@ -310,15 +310,17 @@ static inline void put_row_values(const batch *b, const sl_array *a, const doubl
 {
     if (!a->p)
         return;
+    const sl_shape *s = b->plan->shape;
+    const ptrdiff_t step = row_step(s, a);
     ptrdiff_t at[ROWS];
     ALIGNED T x[ROWS];
     for (size_t i = 0; i < b->lanes; i += VD)
         vd_write(x + i, vd_number_or_nan(vd_get(value + i)));
-    if (b->plan->shape->row_dims == 1 && batch_is_whole(b)) {
-        scatter(a->p + (ptrdiff_t)b->number[0] * a->row[0], a->row[0], x, 1, b->n, a->storage, 0);
+    if (batch_is_whole(b) && evenly_spaced(s, a)) {
+        scatter(a->p + (ptrdiff_t)b->number[0] * step, step, x, 1, b->n, a->storage, 0);
         return;
     }
-    row_offsets(b->plan->shape, a->row, b->number, b->n, at);
+    row_offsets(s, a->row, b->number, b->n, at);
     for (size_t i = 0; i < b->n; i++)
         scatter(a->p + at[i], 0, x + i, 1, 1, a->storage, 0);
 }

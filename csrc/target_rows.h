@@ -24,7 +24,7 @@ typedef struct {
 /* The class indices of n rows from `first`. */
 static void read_indices(const sl_shape *s, const sl_array *a, size_t first, size_t n, int64_t *index)
 {
-    if (s->row_dims == 1 && a->storage == SL_INT64 && a->row[0] == 8) {
+    if (a->storage == SL_INT64 && row_step(s, a) == 8 && evenly_spaced(s, a)) {
         if (n == LANES) /* moved in vectors where the compiler knows how many there are */
             memcpy(index, a->p + first * 8, LANES * 8);
         else
@@ -268,12 +268,14 @@ static inline void see_targets(work *k, const batch *b, size_t chunk, tile x)
 /* One value a row of a per-row operand: put_row_values the other way. */
 static inline void get_row_values(const batch *b, const sl_array *a, T *value)
 {
+    const sl_shape *s = b->plan->shape;
+    const ptrdiff_t step = row_step(s, a);
     ptrdiff_t at[ROWS];
-    if (b->plan->shape->row_dims == 1 && batch_is_whole(b)) {
-        gather(value, 1, a->p + (ptrdiff_t)b->number[0] * a->row[0], a->row[0], b->n, a->storage, 0);
+    if (batch_is_whole(b) && evenly_spaced(s, a)) {
+        gather(value, 1, a->p + (ptrdiff_t)b->number[0] * step, step, b->n, a->storage, 0);
         return;
     }
-    row_offsets(b->plan->shape, a->row, b->number, b->n, at);
+    row_offsets(s, a->row, b->number, b->n, at);
     read_values(a, at, b->n, value);
 }
 

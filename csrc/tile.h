@@ -71,10 +71,18 @@ static inline int without_gaps(const sl_shape *s, const sl_array *a)
     return s->row_dims == 1 && contiguous_columns(s, a) && a->row[0] == (ptrdiff_t)(s->cols * sizeof(T));
 }
 
-/* Whether a per-row operand has one value behind the other. */
-static inline int contiguous_rows(const sl_shape *s, const sl_array *a)
+/* Whether all values of a per-row operand are as far apart as those of the last dimension, row_step. */
+static inline int evenly_spaced(const sl_shape *s, const sl_array *a)
 {
-    return s->row_dims == 1 && a->row[0] == sizeof(T) && a->storage == 0;
+    int even = 1;
+    for (int d = 1; d < s->row_dims; d++)
+        even &= a->row[d - 1] == (ptrdiff_t)s->row[d] * a->row[d];
+    return even;
+}
+
+static inline ptrdiff_t row_step(const sl_shape *s, const sl_array *a)
+{
+    return s->row_dims ? a->row[s->row_dims - 1] : 0;
 }
 
 /* Whether the columns of a row lie far apart, as those of a class axis that is not last. */
@@ -162,7 +170,7 @@ static inline int columns_collide(const plan *p, ptrdiff_t stride)
 static inline ptrdiff_t ahead_of(const plan *p, const sl_array *a)
 {
     const sl_shape *s = p->shape;
-    const ptrdiff_t bytes = (ptrdiff_t)(s->cols * sizeof(T)), apart = s->row_dims ? a->row[s->row_dims - 1] : 0;
+    const ptrdiff_t bytes = (ptrdiff_t)(s->cols * sizeof(T)), apart = row_step(s, a);
     if (scattered_columns(s, a))
         return 0;
     if (apart == 0 || apart == bytes || bytes >= AHEAD)
