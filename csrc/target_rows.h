@@ -167,7 +167,9 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
                 k->target[start + i] = (size_t)index[i];
             }
             n += count;
-        } else if (all && !n && !a->lse.p && ignored == lowest_bits(count)) {
+        } else if (all && !a->lse.p && ignored == lowest_bits(count)) {
+            if (n)
+                break;
             first = skip_windows(k, p, first, end);
             continue;
         } else {

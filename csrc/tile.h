@@ -41,7 +41,7 @@ typedef struct {
     int regular;     /* elements of T side by side, those of a row along, those of a column across */
     int collide;     /* see columns_collide */
     ptrdiff_t ahead; /* see ahead_of */
-    int adjacent;    /* across, a whole batch side by side */
+    int adjacent;    /* across, all of a batch side by side, whole vectors */
     int direct;      /* tiles can be read and written in place */
     ALIGNED ptrdiff_t row[ROWS];
 } rows_of;
@@ -108,8 +108,9 @@ static inline plan make_plan(const sl_shape *s, const sl_array *x, size_t across
     p.batch = p.across && !scattered && s->cols > STEPS ? LANES / 2 : LANES; /* so that a tile holds all columns */
     p.chunk = p.across ? TILE / p.batch : TILE;
     p.chunks = (s->cols + p.chunk - 1) / p.chunk;
-    /* More of few columns, unless they lie in runs, whose ends more would cross. */
-    if (p.across && !(adjacent_rows(s, x) && s->row_dims > 1))
+    /* More of few columns, unless they lie in runs so short that more would often cross their ends. */
+    const int runs = adjacent_rows(s, x) && s->row_dims > 1;
+    if (p.across && !(runs && s->row[s->row_dims - 1] < 2 * ROWS))
         while (p.batch < ROWS && (p.batch + LANES) * s->cols <= WIDE)
             p.batch += LANES;
     if (!p.across && s->cols * LANES > TILE)
@@ -201,7 +202,7 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const size_t *n
     if (!r->array->p)
         return;
     row_offsets(p->shape, r->array->row, number, n, r->row);
-    r->adjacent = p->across && r->regular && n == p->batch && are_adjacent(r->row, n);
+    r->adjacent = p->across && r->regular && n % VL == 0 && are_adjacent(r->row, n);
     r->direct = p->across ? r->adjacent && !r->collide : r->regular;
 }
 

@@ -120,7 +120,7 @@ static void move_across(const plan *p, const rows_of *r, size_t rows, size_t fir
     T contiguous[TILE];
     char *at[ROWS];
     if (r->adjacent) {
-        move_columns(p, r, 0, p->batch, first, cols, buffer, out);
+        move_columns(p, r, 0, rows, first, cols, buffer, out);
         return;
     }
     if (scattered_columns(p->shape, r->array)) {
