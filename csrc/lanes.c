@@ -73,54 +73,61 @@ ALWAYS_INLINE void lanes_end(const lane_sums *a, lane_totals *t, size_t c)
    fit into the registers, and memory asked for in larger portions comes later. With LEAVE_TOP alone e is any tile. */
 enum { PAIR = LANES / VL == 2 ? 2 : 1 };
 
+/* From one step of a tile to the next. */
+ALWAYS_INLINE void tile_next(tile *t)
+{
+    t->p += t->step;
+    t->ahead += t->drift;
+}
+
 /* All full steps, each of them reduced beside the adding of the one before. From a logit to its sum twenty instructions
    wait for one another: too long a way for the processor to find enough to do between them by itself. */
-ALWAYS_INLINE void sum_overlapping(lane_sums *a, int vectors, tile x, tile e, const T *p, T *q, int mode)
+ALWAYS_INLINE void sum_overlapping(lane_sums *a, int vectors, tile x, tile e, int mode)
 {
     exp_reduced half[PAIR], next[PAIR];
     UNROLL for (int v = 0; v < vectors; v++)
-        half[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
-    p += x.step;
-    for (size_t i = 1; i < x.full; i++, p += x.step, q += e.step) {
+        half[v] = lanes_reduce(&a[v], x.p + v * VL, VL, x.ahead, mode);
+    tile_next(&x);
+    for (size_t i = 1; i < x.full; i++, tile_next(&x), tile_next(&e)) {
         UNROLL for (int v = 0; v < vectors; v++)
-            next[v] = lanes_reduce(&a[v], p + v * VL, VL, x.ahead, mode);
+            next[v] = lanes_reduce(&a[v], x.p + v * VL, VL, x.ahead, mode);
         UNROLL for (int v = 0; v < vectors; v++)
-            lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
+            lanes_add(&a[v], half[v], x.p - x.step + v * VL, e.p + v * VL, VL, e.ahead, mode);
         UNROLL for (int v = 0; v < vectors; v++)
             half[v] = next[v];
     }
     UNROLL for (int v = 0; v < vectors; v++)
-        lanes_add(&a[v], half[v], p - x.step + v * VL, q + v * VL, VL, e.ahead, mode);
+        lanes_add(&a[v], half[v], x.p - x.step + v * VL, e.p + v * VL, VL, e.ahead, mode);
 }
 
 /* The same of one vector a step where registers are few: four steps that the compiler may mix. */
-ALWAYS_INLINE void sum_mixed(lane_sums *a, tile x, tile e, const T *p, T *q, int mode)
+ALWAYS_INLINE void sum_mixed(lane_sums *a, tile x, tile e, int mode)
 {
     size_t i = 0;
     for (; i + 4 <= x.full; i += 4)
-        UNROLL for (int j = 0; j < 4; j++, p += x.step, q += e.step)
-            lanes_step(a, p, q, VL, x.ahead, e.ahead, mode);
-    for (; i < x.full; i++, p += x.step, q += e.step)
-        lanes_step(a, p, q, VL, x.ahead, e.ahead, mode);
+        UNROLL for (int j = 0; j < 4; j++, tile_next(&x), tile_next(&e))
+            lanes_step(a, x.p, e.p, VL, x.ahead, e.ahead, mode);
+    for (; i < x.full; i++, tile_next(&x), tile_next(&e))
+        lanes_step(a, x.p, e.p, VL, x.ahead, e.ahead, mode);
 }
 
 ALWAYS_INLINE void sum_vectors(const units *u, int across, size_t row, size_t c, int vectors, tile x, tile e,
                                const T *most, lane_totals *t, int mode)
 {
     lane_sums a[PAIR];
-    const T *p = x.p + c;
-    T *q = e.p + c;
+    x.p += c;
+    e.p += c;
     UNROLL for (int v = 0; v < vectors; v++)
         lanes_start(&a[v], u, most, across, across ? c + v * VL : row, mode);
     if (!(mode & STORE) && PAIR == 1)
-        sum_mixed(a, x, e, p, q, mode);
+        sum_mixed(a, x, e, mode);
     else if (x.full)
-        sum_overlapping(a, vectors, x, e, p, q, mode);
-    p += (ptrdiff_t)x.full * x.step;
-    q += (ptrdiff_t)x.full * e.step;
+        sum_overlapping(a, vectors, x, e, mode);
+    x.p += (ptrdiff_t)x.full * x.step;
+    e.p += (ptrdiff_t)x.full * e.step;
     UNROLL for (int v = 0; v < vectors; v++, c += VL) {
         if (x.part > c)
-            lanes_step(&a[v], p + v * VL, q + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);
+            lanes_step(&a[v], x.p + v * VL, e.p + v * VL, min_size(VL, x.part - c), x.ahead, e.ahead, mode);
         lanes_end(&a[v], t + (across ? c / LANES : 0), c % LANES);
     }
 }

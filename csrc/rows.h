@@ -44,9 +44,31 @@ static inline void batch_open(batch *b, const plan *p, const sl_array *x, const 
     b->tiles = p->chunks == 1 ? 1 : held ? held->size / (TILE * sizeof(T)) : 0;
     b->held = 0;
     open_rows(&b->x, p, x);
-    if (2 * VL >= LANES) /* walks read each column of a tile at once, for which the second cache is fast enough */
-        b->x.collide = 0;
+    /* Walks that read each column of a tile at once do well with the second cache, unless columns collide there, too;
+       without an output even then. */
+    if (2 * VL >= LANES && b->x.collide)
+        b->x.collide = out->p && columns_collide(p->shape->cols, x->col[0], SECOND_CACHE);
     open_rows(&b->out, p, out);
+    b->out.past = out->p && past_caches(p, &b->out);
+    /* Walks ask for what lies a batch ahead line by line while they compute, which takes 5-25 % less than to ask for all
+       of it in copies; but not where much lies between, or without an output, as was found by measuring. */
+    const int by_walks = p->chunks <= 4 || !beyond_caches(p->shape);
+    b->out.by_walks = by_walks && !b->out.past;
+    b->x.by_walks = by_walks && out->p;
+}
+
+/* What was written past the caches is there for other threads, too, from here on. */
+static inline void batch_close(const batch *b)
+{
+    if (b->out.past)
+        vf_stream_end();
+}
+
+/* How many of the rows [first, end) the next batch takes. What is written past the caches should begin with a line. */
+static inline size_t batch_rows(const batch *b, size_t first, size_t end)
+{
+    const size_t line = CACHE_LINE / sizeof(T), over = ((uintptr_t)b->out.array->p / sizeof(T) + first) % line;
+    return min_size(b->plan->batch - (b->out.past ? over : 0), end - first);
 }
 
 /* A batch of the rows in `number`. */
@@ -292,11 +314,10 @@ static tile exps_tile(batch *b, size_t row, size_t chunk)
    if they need not be asked for. The last walk does that: while exponentials are summed, outputs are asked for as well,
    and memory could not keep up, to be idle afterwards. With more logits than fit into caches softmax and log_softmax of
    long rows take up to a quarter less; where they do fit, asking would take 5 % more. */
-enum { BEYOND_CACHES = 1 << 24 };
 static inline ptrdiff_t next_logits(const batch *b, size_t row, size_t chunk, const T *at)
 {
     const sl_shape *s = b->plan->shape;
-    if (b->plan->across || !b->x.direct || s->row_dims != 1 || s->rows * s->cols < BEYOND_CACHES / sizeof(T))
+    if (b->plan->across || !b->x.direct || s->row_dims != 1 || !beyond_caches(s))
         return 0;
     const ptrdiff_t rows = (ptrdiff_t)b->plan->batch * b->x.array->row[0];
     return (const char *)tile_in_place(b->plan, &b->x, row, chunk).p - (const char *)at + rows;

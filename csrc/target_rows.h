@@ -146,13 +146,14 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
 {
     const sl_cross_entropy *a = k->a;
     const int all = a->lse.p || (p->across && adjacent_rows(p->shape, &a->logits));
+    const size_t most = batch_rows(b, first, end);
     size_t n = 0;
     if (!a->target.p)
-        for (; first < end && n < p->batch; n++) {
+        for (; n < most; n++) {
             k->kept[n] = 1;
             b->number[n] = first++;
         }
-    while (first < end && n < p->batch) {
+    while (first < end && n < most) {
         if (first >= k->read_end)
             read_window(k, p, first, end);
         const int64_t *restrict index = k->index + (first - k->read);
@@ -160,7 +161,7 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
         const size_t start = n;
         size_t count = k->read_end - first;
         if (!ignored) {
-            count = min_size(count, p->batch - n);
+            count = min_size(count, most - n);
             for (size_t i = 0; i < count; i++) {
                 b->number[start + i] = first + i;
                 k->kept[start + i] = 1;
@@ -177,7 +178,7 @@ static size_t take_rows(work *restrict k, batch *restrict b, const plan *p, size
             uint64_t taken = all ? rows : rows & ~ignored;
             for (; taken; taken &= taken - 1, n++) {
                 const size_t i = (size_t)__builtin_ctzll(taken);
-                if (n == p->batch) {
+                if (n == most) {
                     count = i;
                     break;
                 }

@@ -40,6 +40,8 @@ typedef struct {
     int linear;      /* contiguous columns */
     int regular;     /* elements of T side by side, those of a row along, those of a column across */
     int collide;     /* see columns_collide */
+    int past;        /* see past_caches */
+    int by_walks;    /* what lies ahead of adjacent rows is asked for by walks over buffers, not by copies to them */
     ptrdiff_t ahead; /* see ahead_of */
     int adjacent;    /* across, all of a batch side by side, whole vectors */
     int direct;      /* tiles can be read and written in place */
@@ -47,12 +49,13 @@ typedef struct {
 } rows_of;
 
 /* `full` steps, `step` elements apart, of LANES elements or across one a row; then one of `part` < LANES. `ahead` bytes
-   from an element is memory that tiles to come will want: each names another part of it. */
+   from an element is memory that tiles to come will want: each names another part of it. From one step to the next
+   `ahead` grows by `drift`, where tiles to come are not in a buffer as this one is. */
 typedef struct {
     T *p;
     ptrdiff_t step;
     size_t full, part;
-    ptrdiff_t ahead;
+    ptrdiff_t ahead, drift;
 } tile;
 
 static inline int is_aligned(const sl_array *a, ptrdiff_t stride)
@@ -96,6 +99,13 @@ static inline int scattered_columns(const sl_shape *s, const sl_array *a)
 static inline int adjacent_rows(const sl_shape *s, const sl_array *a)
 {
     return s->row_dims && a->row[s->row_dims - 1] == sizeof(T);
+}
+
+/* Whether caches do not hold one operand. */
+static inline int beyond_caches(const sl_shape *s)
+{
+    enum { LAST_CACHE = 1 << 24 };
+    return s->rows * s->cols >= LAST_CACHE / sizeof(T);
 }
 
 /* `across`: SHORT or SHORT_OUT. With a gradient it is SHORT, too, so that it does not change the loss. */
@@ -157,13 +167,21 @@ static inline int are_adjacent(const ptrdiff_t *row, size_t n)
     return apart == 0;
 }
 
-/* Whether the columns of a tile across, `stride` bytes apart, crowd in so few sets of the first cache that they evict
-   each other between one walk and the next, as at powers of two: sets repeat after 4 KiB and have 8 ways or more. */
-static inline int columns_collide(const plan *p, ptrdiff_t stride)
+/* Whether so many columns, `stride` bytes apart, crowd in so few sets of a cache that they evict each other between one
+   walk and the next, as at powers of two: sets repeat after `period` bytes and have 8 ways or more. */
+enum { FIRST_CACHE = 4096, SECOND_CACHE = 1 << 17 };
+static inline int columns_collide(size_t cols, ptrdiff_t stride, size_t period)
 {
-    enum { PERIOD = 4096, WAYS = 8 };
-    const size_t lowest_bit = (size_t)(stride & -stride), apart = min_size(lowest_bit, PERIOD);
-    return min_size(p->chunk, p->shape->cols) * apart >= WAYS * PERIOD;
+    const size_t lowest_bit = (size_t)(stride & -stride), apart = min_size(lowest_bit, period);
+    return cols * apart >= 8 * period;
+}
+
+/* Whether tiles across are written past the caches, by way of a buffer: an output that these do not hold, in lines each
+   of which would be read from memory first only to be overwritten. Rows along have their lines fetched ahead instead,
+   which takes less there, and so do rows of more than two tiles, whose columns are too many to be written in turns. */
+static inline int past_caches(const plan *p, const rows_of *r)
+{
+    return VF_STREAMS && p->across && p->chunks <= 2 && r->regular && beyond_caches(p->shape);
 }
 
 /* How far from an element that is read or written lies the one to ask for: AHEAD, but a number of rows where these have
@@ -185,14 +203,15 @@ static inline void open_rows(rows_of *r, const plan *p, const sl_array *a)
 {
     const sl_shape *s = p->shape;
     r->array = a;
-    r->direct = r->linear = r->adjacent = 0;
+    r->direct = r->linear = r->adjacent = r->past = r->by_walks = 0;
     if (!a->p)
         return;
     r->linear = contiguous_columns(s, a);
     r->regular = p->across ? adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]) : r->linear;
     for (int d = 0; d < s->row_dims && r->regular; d++)
         r->regular = a->row[d] % (ptrdiff_t)sizeof(T) == 0;
-    r->collide = p->across && r->regular && columns_collide(p, a->col[0]);
+    const size_t cols = min_size(p->chunk, s->cols);
+    r->collide = p->across && r->regular && columns_collide(cols, a->col[0], FIRST_CACHE);
     r->ahead = ahead_of(p, a);
 }
 
@@ -203,15 +222,15 @@ static inline void find_rows(rows_of *restrict r, const plan *p, const size_t *n
         return;
     row_offsets(p->shape, r->array->row, number, n, r->row);
     r->adjacent = p->across && r->regular && n % VL == 0 && are_adjacent(r->row, n);
-    r->direct = p->across ? r->adjacent && !r->collide : r->regular;
+    r->direct = p->across ? r->adjacent && !r->collide && !r->past : r->regular;
 }
 
 /* The shape of the tile that holds columns [first, first + cols) of one row or, across, of a batch. */
 static inline tile tile_in(const plan *p, T *at, ptrdiff_t step, size_t cols, ptrdiff_t ahead)
 {
     if (p->across)
-        return (tile){at, step, cols, 0, ahead};
-    return (tile){at, LANES, cols / LANES, cols % LANES, ahead};
+        return (tile){at, step, cols, 0, ahead, 0};
+    return (tile){at, LANES, cols / LANES, cols % LANES, ahead, 0};
 }
 
 static inline size_t columns_of(const plan *p, size_t chunk)
@@ -238,7 +257,13 @@ static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, s
     ptrdiff_t ahead = 0;
     if (r->linear && (!p->across || r->ahead == AHEAD))
         ahead = r->array->p + r->row[row] + (ptrdiff_t)(chunk * p->chunk * sizeof(T)) - (char *)buffer + AHEAD;
-    return tile_in(p, buffer, (ptrdiff_t)(p->across ? p->batch : LANES), cols, ahead);
+    tile t = tile_in(p, buffer, (ptrdiff_t)(p->across ? p->batch : LANES), cols, ahead);
+    if (r->adjacent && r->by_walks) {
+        const tile in_memory = tile_in_place(p, r, row, chunk);
+        t.ahead = (char *)in_memory.p - (char *)buffer + in_memory.ahead;
+        t.drift = (in_memory.step - t.step) * (ptrdiff_t)sizeof(T);
+    }
+    return t;
 }
 
 /* The rows that tiles belong to, and the lanes that hold something: along, a tile each and all lanes; across, one tile
@@ -251,7 +276,7 @@ typedef struct {
 ALWAYS_INLINE tile in_vectors(tile t)
 {
     const size_t n = t.full * LANES + t.part;
-    return (tile){t.p, VL, n / VL, n % VL, t.ahead};
+    return (tile){t.p, VL, n / VL, n % VL, t.ahead, 0};
 }
 
 /* One value a row as one a lane: of lane c onwards across, of the row along. */

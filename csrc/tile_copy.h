@@ -40,13 +40,31 @@ static void each_run(const plan *p, const rows_of *r, size_t row, size_t first, 
     }
 }
 
+/* n elements past the caches in whole lines, and the rest as usual. */
+static inline void stream(T *to, const T *from, size_t n)
+{
+    const size_t line = CACHE_LINE / sizeof(T), before = min_size(n, -((uintptr_t)to / sizeof(T)) % line);
+    const size_t after = before + (n - before) / line * line;
+    for (size_t i = 0; i < before; i += VL)
+        vf_store_n(to + i, vf_load_n(from + i, before - i, vf_set(0)), before - i);
+    for (size_t i = before; i < after; i += VL)
+        vf_stream(to + i, vf_load(from + i));
+    for (size_t i = after; i < n; i += VL)
+        vf_store_n(to + i, vf_load_n(from + i, n - i, vf_set(0)), n - i);
+}
+
 /* Copies columns of n rows from the i-th, which lie side by side, to a buffer or, if `out`, from it. */
 static void move_columns(const plan *p, const rows_of *r, size_t i, size_t n, size_t first, size_t cols, T *buffer,
                          int out)
 {
-    const ptrdiff_t stride = r->array->col[0], next_rows = (ptrdiff_t)(p->batch * sizeof(T));
+    const ptrdiff_t stride = r->array->col[0], batch = (ptrdiff_t)(p->batch * sizeof(T));
+    const ptrdiff_t next_rows = r->adjacent && r->by_walks ? 0 : batch;
     char *at = r->array->p + r->row[i] + (ptrdiff_t)first * stride;
-    for (size_t c = 0; c < cols; c++, at += stride, buffer += p->batch)
+    for (size_t c = 0; c < cols; c++, at += stride, buffer += p->batch) {
+        if (out && r->past) {
+            stream((T *)at, buffer, n);
+            continue;
+        }
         for (size_t j = 0; j < n; j += VL) {
             T *element = (T *)at + j;
             if (out) {
@@ -57,6 +75,7 @@ static void move_columns(const plan *p, const rows_of *r, size_t i, size_t n, si
                 vf_store_n(buffer + j, vf_load_n(element, n - j, vf_set(0)), n - j);
             }
         }
+    }
 }
 
 /* Asks for rows `ahead` of these, all at once: where they have gaps between them, a walk over a tile could not name

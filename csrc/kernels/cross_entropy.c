@@ -126,14 +126,17 @@ static void add_to_total(work *restrict k, const batch *restrict b, const double
     }
 }
 
-/* Puts the gradient at the targets of a tile that has been written, for the rows whose target is in it. Not in the tile
-   before: what is read of a vector that was partly written anew waits for both. Halves are put there nevertheless: to
-   convert one by itself takes longer. */
+/* Whether gradients at targets are put into a tile before that is written. To convert halves one by one, or to fetch
+   back what went past the caches, takes longer. Otherwise they are put to where the tile went: what is read of a vector
+   that was partly written anew waits for both. */
+static inline int puts_in_tile(const batch *b) { return b->out.array->storage != 0 || b->out.past; }
+
+/* Puts the gradient at the targets of a tile, for the rows whose target is in it. */
 static __attribute__((noinline)) void put_targets(const work *restrict k, const gradient *restrict g,
                                                   const batch *restrict b, size_t row, size_t chunk, tile y)
 {
     const size_t first = chunk * b->plan->chunk, cols = columns_of(b->plan, chunk), *target = k->target;
-    const int across = b->plan->across, halves = k->a->grad.storage != 0;
+    const int across = b->plan->across, in_tile = puts_in_tile(b);
     const ptrdiff_t col = k->a->grad.col[0], *out = b->out.row, step = across ? y.step : 1;
     char *grad = k->a->grad.p;
     T *lane = y.p;
@@ -141,9 +144,9 @@ static __attribute__((noinline)) void put_targets(const work *restrict k, const 
         size_t at = target[i] - first;
         if (at >= cols)
             continue;
-        T *in_tile = lane + (ptrdiff_t)at * step, value = (T)multiply_add(g->times[i], (double)*in_tile, g->plus[i]);
-        if (halves)
-            *in_tile = value;
+        T *element = lane + (ptrdiff_t)at * step, value = (T)multiply_add(g->times[i], (double)*element, g->plus[i]);
+        if (in_tile)
+            *element = value;
         else
             memcpy(grad + out[i] + (ptrdiff_t)target[i] * col, &value, sizeof value);
     }
@@ -164,7 +167,7 @@ static void put_gradient(work *k, batch *b, const gradient *g)
 {
     for (size_t row = 0; row < batch_tile_rows(b); row++)
         for (size_t chunk = b->begin; chunk < b->end; chunk++) {
-            const int picked = picks_targets(k, b->plan), halves = k->a->grad.storage != 0;
+            const int picked = picks_targets(k, b->plan), in_tile = puts_in_tile(b);
             const int targets = k->a->target.p && !picked;
             tile e = exps_tile(b, row, chunk), y = result_tile(b, row, chunk, e);
             if (k->dense)
@@ -174,10 +177,10 @@ static void put_gradient(work *k, batch *b, const gradient *g)
                            next_logits(b, row, chunk, e.p));
             if (picked)
                 put_picked(k, g, b, y);
-            if (targets && halves)
+            if (targets && in_tile)
                 put_targets(k, g, b, row, chunk, y);
             tile_write(b->plan, &b->out, row, b->n, chunk, y);
-            if (targets && !halves)
+            if (targets && !in_tile)
                 put_targets(k, g, b, row, chunk, y);
         }
 }
@@ -307,6 +310,7 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, cons
             cross_entropy_batch(&k, &b);
     }
     add_total(&k, total);
+    batch_close(&b);
     fp_leave(state);
 }
 
@@ -323,5 +327,6 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
         cross_entropy_step(&k, &b, part);
     if (part->step == SL_ROWS)
         add_total(&k, total);
+    batch_close(&b);
     fp_leave(state);
 }

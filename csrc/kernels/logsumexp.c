@@ -69,6 +69,7 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     batch_open(&b, &p, &a->x, &a->softmax, NULL);
     batch_start(&b, begin, end - begin);
     logsumexp_step((void *)a, &b, part);
+    batch_close(&b);
     fp_leave(state);
 }
 
@@ -85,8 +86,8 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_mem
     }
     batch_open(&b, &p, &a->x, &a->softmax, held);
     open_rows(&weight, &p, &a->b);
-    for (size_t first = begin; first < end; first += p.batch) {
-        batch_start(&b, first, min_size(p.batch, end - first));
+    for (size_t first = begin; first < end; first += b.n) {
+        batch_start(&b, first, batch_rows(&b, first, end));
         if (!a->b.p) {
             logsumexp_batch(a, &b);
             continue;
@@ -101,6 +102,7 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_mem
         put_row_values(&b, &a->lse, lse);
         put_row_values(&b, &a->sign, sign);
     }
+    batch_close(&b);
     fp_leave(state);
 }
 

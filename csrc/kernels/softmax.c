@@ -89,8 +89,8 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end, const sl_memory 
     plan p = plan_of(a);
     batch b;
     batch_open(&b, &p, &a->x, &a->y, held);
-    for (size_t first = begin; first < end; first += p.batch) {
-        batch_start(&b, first, min_size(p.batch, end - first));
+    for (size_t first = begin; first < end; first += b.n) {
+        batch_start(&b, first, batch_rows(&b, first, end));
         if (!a->log)
             overwrite_logits(&b, 0);
         if (p.segments > 1) {
@@ -100,6 +100,7 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end, const sl_memory 
             put(a, &b);
         }
     }
+    batch_close(&b);
     fp_leave(state);
 }
 
@@ -111,5 +112,6 @@ void FN(softmax_part)(const sl_softmax *a, size_t begin, size_t end, const sl_pa
     batch_open(&b, &p, &a->x, &a->y, NULL);
     batch_start(&b, begin, end - begin);
     softmax_step((void *)a, &b, part);
+    batch_close(&b);
     fp_leave(state);
 }

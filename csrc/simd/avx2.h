@@ -1,7 +1,7 @@
 /* AVX2 + FMA + F16C: 8 floats or 4 doubles a vector. The two differ by a suffix, so they are one macro. */
 #include <immintrin.h>
 
-enum { VL = 32 / sizeof(T), VF_FUSED = 1 };
+enum { VL = 32 / sizeof(T), VF_FUSED = 1, VF_STREAMS = 1 };
 
 #if DTYPE == 32
 typedef __m256 vf;

@@ -1,7 +1,7 @@
 /* AVX-512 F, DQ, BW, VL: 16 floats or 8 doubles a vector, masks in registers of their own. */
 #include <immintrin.h>
 
-enum { VL = 64 / sizeof(T), VF_FUSED = 1 };
+enum { VL = 64 / sizeof(T), VF_FUSED = 1, VF_STREAMS = 1 };
 
 #if DTYPE == 32
 typedef __m512 vf;

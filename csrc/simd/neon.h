@@ -1,7 +1,7 @@
 /* AArch64 Advanced SIMD: 4 floats or 2 doubles a vector, fma always there. */
 #include <arm_neon.h>
 
-enum { VL = 16 / sizeof(T), VF_FUSED = 1 };
+enum { VL = 16 / sizeof(T), VF_FUSED = 1, VF_STREAMS = 0 };
 
 #if DTYPE == 32
 typedef float32x4_t vf;

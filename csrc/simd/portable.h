@@ -2,7 +2,7 @@
    No fused multiply-add: vf_fma rounds twice, and vmath.h reduces arguments without relying on it. */
 #include <string.h>
 
-enum { VL = 16 / sizeof(T), VF_FUSED = 0 };
+enum { VL = 16 / sizeof(T), VF_FUSED = 0, VF_STREAMS = 0 };
 
 #if DTYPE == 32
 typedef float vf __attribute__((vector_size(16)));
