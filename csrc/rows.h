@@ -36,6 +36,16 @@ static inline size_t most_held(const plan *p, const sl_array *x, const sl_array 
     return !y->p || p->chunks == 1 || plain ? 0 : p->chunks * TILE * sizeof(T);
 }
 
+/* Whether walks ask for what lies a batch ahead, line by line while they compute, which takes 5-25 % less than to ask
+   for all of it in copies; but not where much lies between, as was found by measuring. Without an output there is one
+   walk less, and copies do better, too. */
+static inline int walks_ask(const plan *p, const rows_of *r)
+{
+    if (p->across && r->regular)
+        return p->chunks <= 4 || !beyond_caches(p->shape);
+    return r->walks == 2;
+}
+
 /* What is true of all batches of a call; `held` optional. */
 static inline void batch_open(batch *b, const plan *p, const sl_array *x, const sl_array *out, const sl_memory *held)
 {
@@ -50,11 +60,8 @@ static inline void batch_open(batch *b, const plan *p, const sl_array *x, const 
         b->x.collide = out->p && columns_collide(p->shape->cols, x->col[0], SECOND_CACHE);
     open_rows(&b->out, p, out);
     b->out.past = out->p && past_caches(p, &b->out);
-    /* Walks ask for what lies a batch ahead line by line while they compute, which takes 5-25 % less than to ask for all
-       of it in copies; but not where much lies between, or without an output, as was found by measuring. */
-    const int by_walks = p->chunks <= 4 || !beyond_caches(p->shape);
-    b->out.by_walks = by_walks && !b->out.past;
-    b->x.by_walks = by_walks && out->p;
+    b->out.by_walks = !b->out.past && b->out.regular && walks_ask(p, &b->out);
+    b->x.by_walks = out->p && walks_ask(p, &b->x);
 }
 
 /* What was written past the caches is there for other threads, too, from here on. */
@@ -316,11 +323,16 @@ static tile exps_tile(batch *b, size_t row, size_t chunk)
    long rows take up to a quarter less; where they do fit, asking would take 5 % more. */
 static inline ptrdiff_t next_logits(const batch *b, size_t row, size_t chunk, const T *at)
 {
-    const sl_shape *s = b->plan->shape;
-    if (b->plan->across || !b->x.direct || s->row_dims != 1 || !beyond_caches(s))
+    const plan *p = b->plan;
+    const sl_shape *s = p->shape;
+    if (b->x.by_walks && b->x.walks == 2 && !(p->across && b->out.direct)) {
+        const size_t half = (p->across ? p->batch : 1) * columns_of(p, chunk) * sizeof(T);
+        return memory_of_tile(p, &b->x, row, chunk) - (const char *)at + b->x.ahead + (ptrdiff_t)half;
+    }
+    if (p->across || !b->x.direct || s->row_dims != 1 || !beyond_caches(s))
         return 0;
-    const ptrdiff_t rows = (ptrdiff_t)b->plan->batch * b->x.array->row[0];
-    return (const char *)tile_in_place(b->plan, &b->x, row, chunk).p - (const char *)at + rows;
+    const ptrdiff_t rows = (ptrdiff_t)p->batch * b->x.array->row[0];
+    return (const char *)tile_in_place(p, &b->x, row, chunk).p - (const char *)at + rows;
 }
 
 /* Whether these are all the rows from the first to the last. */

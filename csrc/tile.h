@@ -38,11 +38,13 @@ typedef struct {
 typedef struct {
     const sl_array *array;
     int linear;      /* contiguous columns */
+    int spacing;     /* see spacing_of */
+    int walks;       /* so many over a tile ask for all of another one in memory, a line for each of theirs; 0: more */
     int regular;     /* elements of T side by side, those of a row along, those of a column across */
     int collide;     /* see columns_collide */
     int past;        /* see past_caches */
-    int by_walks;    /* what lies ahead of adjacent rows is asked for by walks over buffers, not by copies to them */
-    ptrdiff_t ahead; /* see ahead_of */
+    int by_walks;    /* what lies ahead is asked for by walks over buffers, not by copies to them */
+    ptrdiff_t ahead; /* see look_ahead */
     int adjacent;    /* across, all of a batch side by side, whole vectors */
     int direct;      /* tiles can be read and written in place */
     ALIGNED ptrdiff_t row[ROWS];
@@ -184,18 +186,37 @@ static inline int past_caches(const plan *p, const rows_of *r)
     return VF_STREAMS && p->across && p->chunks <= 2 && r->regular && beyond_caches(p->shape);
 }
 
-/* How far from an element that is read or written lies the one to ask for: AHEAD, but a number of rows where these have
-   gaps between them or are in another order; columns far apart are asked for elsewhere. */
-static inline ptrdiff_t ahead_of(const plan *p, const sl_array *a)
+/* 1: columns lie side by side, forwards or in reverse; 2: every second element is one, as the real parts of complex
+   numbers; 0: otherwise. */
+static inline int spacing_of(const sl_shape *s, const sl_array *a)
+{
+    const ptrdiff_t item = sizeof(T);
+    if (contiguous_columns(s, a))
+        return 1;
+    if (s->col_dims != 1 || !is_aligned(a, 0))
+        return 0;
+    return a->col[0] == -item ? 1 : a->col[0] == 2 * item ? 2 : 0;
+}
+
+/* How far from an element that is read or written lies the one to ask for: AHEAD, with every second one twice that, but
+   a number of rows where these have gaps between them; columns far apart are asked for elsewhere. */
+static inline void look_ahead(rows_of *r, const plan *p)
 {
     const sl_shape *s = p->shape;
-    const ptrdiff_t bytes = (ptrdiff_t)(s->cols * sizeof(T)), apart = row_step(s, a);
-    if (scattered_columns(s, a))
-        return 0;
-    if (apart == 0 || apart == bytes || bytes >= AHEAD)
-        return AHEAD;
-    const ptrdiff_t size = apart < 0 ? -apart : apart, rows = (AHEAD + size - 1) / size, batch = (ptrdiff_t)p->batch;
-    return apart * (rows > batch ? rows : batch);
+    const int spacing = r->spacing ? r->spacing : 1, reverse = s->col_dims == 1 && r->array->col[0] < 0;
+    const ptrdiff_t bytes = (ptrdiff_t)(s->cols * sizeof(T)), apart = row_step(s, r->array), most = AHEAD * spacing;
+    const ptrdiff_t size = apart < 0 ? -apart : apart, rows = size ? (most + size - 1) / size : 0;
+    r->walks = r->spacing;
+    if (p->across && size > bytes)
+        r->walks = r->spacing && size <= 2 * bytes ? 2 : 0;
+    if (scattered_columns(s, r->array))
+        r->ahead = 0;
+    else if (bytes * spacing >= most)
+        r->ahead = reverse ? -most : most;
+    else if (!size || size == bytes * spacing)
+        r->ahead = apart < 0 ? -most : most;
+    else
+        r->ahead = apart * (rows > (ptrdiff_t)p->batch ? rows : (ptrdiff_t)p->batch);
 }
 
 /* What is true of all batches. An absent operand has no contiguous columns and is not direct; nothing else is asked. */
@@ -203,16 +224,17 @@ static inline void open_rows(rows_of *r, const plan *p, const sl_array *a)
 {
     const sl_shape *s = p->shape;
     r->array = a;
-    r->direct = r->linear = r->adjacent = r->past = r->by_walks = 0;
+    r->direct = r->linear = r->walks = r->regular = r->adjacent = r->past = r->by_walks = 0;
     if (!a->p)
         return;
     r->linear = contiguous_columns(s, a);
+    r->spacing = spacing_of(s, a);
     r->regular = p->across ? adjacent_rows(s, a) && s->col_dims == 1 && is_aligned(a, a->col[0]) : r->linear;
     for (int d = 0; d < s->row_dims && r->regular; d++)
         r->regular = a->row[d] % (ptrdiff_t)sizeof(T) == 0;
     const size_t cols = min_size(p->chunk, s->cols);
     r->collide = p->across && r->regular && columns_collide(cols, a->col[0], FIRST_CACHE);
-    r->ahead = ahead_of(p, a);
+    look_ahead(r, p);
 }
 
 /* The rows of a batch. */
@@ -249,14 +271,23 @@ static inline tile tile_in_place(const plan *p, const rows_of *r, size_t row, si
     return tile_in(p, (T *)at + first, LANES, columns_of(p, chunk), r->ahead);
 }
 
+/* Where the memory of a tile that is not in place begins, with that of all rows of a batch. */
+static inline char *memory_of_tile(const plan *p, const rows_of *r, size_t row, size_t chunk)
+{
+    const ptrdiff_t col = r->linear ? (ptrdiff_t)sizeof(T) : r->array->col[0], apart = row_step(p->shape, r->array);
+    const size_t last = col < 0 ? columns_of(p, chunk) - 1 : 0, last_row = p->across && apart < 0 ? p->batch - 1 : 0;
+    return r->array->p + r->row[row] + (ptrdiff_t)(chunk * p->chunk + last) * col + (ptrdiff_t)last_row * apart;
+}
+
 /* The tile in a buffer of TILE elements. What is fetched ahead lies beyond its place in memory, where it has one:
-   across, rows that follow one another but for those that are left out. */
+   across, rows that follow one another but for those that are left out. Where it takes two walks, this one has the
+   first half and next_logits the other. */
 static inline tile tile_in_buffer(const plan *p, const rows_of *r, size_t row, size_t chunk, T *buffer)
 {
     const size_t cols = columns_of(p, chunk);
     ptrdiff_t ahead = 0;
-    if (r->linear && (!p->across || r->ahead == AHEAD))
-        ahead = r->array->p + r->row[row] + (ptrdiff_t)(chunk * p->chunk * sizeof(T)) - (char *)buffer + AHEAD;
+    if (r->walks)
+        ahead = memory_of_tile(p, r, row, chunk) - (char *)buffer + r->ahead;
     tile t = tile_in(p, buffer, (ptrdiff_t)(p->across ? p->batch : LANES), cols, ahead);
     if (r->adjacent && r->by_walks) {
         const tile in_memory = tile_in_place(p, r, row, chunk);

@@ -11,7 +11,7 @@ static void move_run(const rows_of *r, char *at, ptrdiff_t stride, size_t n, T *
     if (out)
         scatter(at, stride, buffer, step, n, r->array->storage, r->ahead);
     else
-        gather(buffer, step, at, stride, n, r->array->storage, r->ahead);
+        gather(buffer, step, at, stride, n, r->array->storage, r->by_walks ? 0 : r->ahead);
 }
 
 /* Gathers, or scatters if `out`, the n columns of a row from `first`, one evenly spaced run after another. */
@@ -153,7 +153,7 @@ static void move_across(const plan *p, const rows_of *r, size_t rows, size_t fir
     }
     for (size_t i = 0; i < rows; i++)
         at[i] = apart ? (char *)(contiguous + i * cols) : r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
-    if (r->linear && r->ahead != AHEAD)
+    if (r->linear && r->walks != 1 && !r->by_walks)
         fetch_rows(at, rows, cols * sizeof(T), r->ahead, out);
     const int without = p->shape->cols == 2 && (apart || without_gaps(p->shape, r->array)) &&
                         at[rows - 1] - at[0] == (ptrdiff_t)((rows - 1) * cols * sizeof(T));
