@@ -64,7 +64,7 @@ static inline void batch_open(batch *b, const plan *p, const sl_array *x, const 
     b->x.by_walks = out->p && walks_ask(p, &b->x);
 }
 
-/* What was written past the caches is there for other threads, too, from here on. */
+/* What was written past the caches is there for other threads, too, from here on. Rows of segments never are. */
 static inline void batch_close(const batch *b)
 {
     if (b->out.past)
@@ -320,7 +320,8 @@ static tile exps_tile(batch *b, size_t row, size_t chunk)
 /* How many bytes beyond `at`, the beginning of a tile, the logits lie that have this tile's place in the next batch; 0
    if they need not be asked for. The last walk does that: while exponentials are summed, outputs are asked for as well,
    and memory could not keep up, to be idle afterwards. With more logits than fit into caches softmax and log_softmax of
-   long rows take up to a quarter less; where they do fit, asking would take 5 % more. */
+   long rows take up to a quarter less; where they do fit, asking would take 5 % more. Where it takes two walks to ask
+   for a tile, it is the second half of it. */
 static inline ptrdiff_t next_logits(const batch *b, size_t row, size_t chunk, const T *at)
 {
     const plan *p = b->plan;

@@ -64,7 +64,7 @@ static void clear(const sl_shape *s, const sl_array *a, size_t first, size_t n, 
         return;
     const int last = s->row_dims - 1;
     const size_t item = a->storage & SL_HALF ? 2 : sizeof(T), row = cols * item;
-    const ptrdiff_t apart = last < 0 ? 0 : a->row[last], step = cols > 1 ? a->col[0] : (ptrdiff_t)item;
+    const ptrdiff_t apart = row_step(s, a), step = cols > 1 ? a->col[0] : (ptrdiff_t)item;
     for (size_t run; n; first += run, n -= run) {
         ptrdiff_t at;
         row_offsets(s, a->row, &first, 1, &at);

@@ -16,13 +16,14 @@ BYTES = 17 << 20
 ROWS = 499
 ROUTINES = [routine for routine in rowwise.ROW_ROUTINES if "elements" in routine.results]
 
-# Dimensions before and after the class axis, but for the first one, and how many of the last one's elements are used.
+# Dimensions after the class axis, of which the first one or, before images, the one in front grows; and how many
+# elements of the last one are used.
 LAYOUTS = {
-    "first": ((), (4096,), 4096),
-    "first, odd": ((), (4099,), 4099),
-    "images": ((1,), (64, 96), 96),
-    "odd images": ((1,), (61, 67), 67),
-    "windows": ((1,), (64, 96), 91),
+    "first": ((4096,), 4096),
+    "first, odd": ((4099,), 4099),
+    "images": ((64, 96), 96),
+    "odd images": ((61, 67), 67),
+    "windows": ((64, 96), 91),
 }
 
 
@@ -35,16 +36,16 @@ class Memory:
     """An array for (*pixels, classes) with the class axis in another place, beginning `start` elements off a line."""
 
     def __init__(self, layout, classes, dtype, start):
-        before, after, self.used = LAYOUTS[layout]
-        pixels = -(-BYTES // (np.dtype(dtype).itemsize * classes * prod(after)))
-        shape = (pixels, classes, *after) if before else (classes, pixels * after[0])
+        after, used = LAYOUTS[layout]
+        self.axis = len(after) - 1
+        count = -(-BYTES // (np.dtype(dtype).itemsize * classes * prod(after)))
+        shape = (count, classes, *after) if self.axis else (classes, count * after[0])
         self.whole = np.full(prod(shape) + 64, 7, dtype)
         first = -self.whole.ctypes.data % 64 // self.whole.itemsize + start
         self.array = self.whole[first : first + prod(shape)].reshape(shape)
-        if self.used < after[-1]:
-            self.array = self.array[..., : self.used]
-        self.last = np.moveaxis(self.array, 1 if before else 0, -1)
-        self.axis = 1 if before else 0
+        if used < after[-1]:
+            self.array = self.array[..., :used]
+        self.last = np.moveaxis(self.array, self.axis, -1)
 
     def fill(self, value):
         self.last[...] = value

@@ -327,6 +327,5 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
         cross_entropy_step(&k, &b, part);
     if (part->step == SL_ROWS)
         add_total(&k, total);
-    batch_close(&b);
     fp_leave(state);
 }

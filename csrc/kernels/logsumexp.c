@@ -69,7 +69,6 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
     batch_open(&b, &p, &a->x, &a->softmax, NULL);
     batch_start(&b, begin, end - begin);
     logsumexp_step((void *)a, &b, part);
-    batch_close(&b);
     fp_leave(state);
 }
 
