@@ -106,12 +106,19 @@ ALWAYS_INLINE exp_reduced exp_reduce(vf z, vf round, vf floor, int rough)
     return (exp_reduced){vf_add_bits(part, t, SIGNIFICAND_BITS - LOG2_PARTS), r, lack};
 }
 
+/* e^(r + lack) - 1 - r of float32: r^2 p + (1 + r) lack */
+ALWAYS_INLINE vf exp_rest(exp_reduced e)
+{
+    vf p = V_POLYNOMIAL(e.r, vf_mul(e.r, e.r), PART_EXP_REST);
+    return vf_fma(e.r, vf_fma(e.r, p, e.lack), e.lack);
+}
+
 ALWAYS_INLINE exp_parts exp_in_unit(exp_reduced e, int rough)
 {
-    vf r = e.r, square = vf_mul(r, r), p = V_POLYNOMIAL(r, square, PART_EXP_REST);
-    if (DTYPE == 32 && !rough) /* r + r^2 p + (1 + r) lack */
-        return (exp_parts){e.scale, vf_add(r, vf_fma(r, vf_fma(r, p, e.lack), e.lack))};
-    return (exp_parts){e.scale, vf_fma(square, p, r)};
+    if (DTYPE == 32 && !rough)
+        return (exp_parts){e.scale, vf_add(e.r, exp_rest(e))};
+    vf square = vf_mul(e.r, e.r);
+    return (exp_parts){e.scale, vf_fma(square, V_POLYNOMIAL(e.r, square, PART_EXP_REST), e.r)};
 }
 
 /* e^z, right to 2^-40; 0 where float32 times UNIT would be subnormal. */
@@ -124,22 +131,22 @@ ALWAYS_INLINE vd vd_exp_wide(vd z)
     return vd_where(~low, VD_POLYNOMIAL(r, WIDE_EXP) * (vd)(((vd_bits)t + 1023) << 52));
 }
 
-/* e^m in its unit, of VD rows. */
-ALWAYS_INLINE vd2 exp_of_max(const units *u, size_t i, const T *m, int rough)
+/* e^m in its unit, of VL rows; float32 in float64, to 2^-32: what is rounded to float32 is the small part of q. */
+ALWAYS_INLINE void exps_of_max(vd2 *top, const units *u, size_t i, const T *m, int rough)
 {
+    vf z = vf_sub(vf_min(vf_set(MAX_T), vf_load(m + i)), vf_load(u->shift + i));
+    exp_reduced e = exp_reduce(z, vf_load(u->round + i), vf_load(u->floor + i), 0);
 #if DTYPE == 32
-    const vd most = vd_set(HEADROOM);
-    vd exponent = BIAS - (vd_read(u->round + i) - (double)ROUND) / PARTS;
-    vd z = (vd_read(m + i) - vd_read(u->shift + i)) - exponent * ROW_LN2;
-    const double unit = UNIT * (rough ? rough_part_scales[0] : part_scales[0]);
-    return (vd2){vd_exp_wide(vd_choose((vd_bits)(z > most), most, z)) * unit, vd_set(0)};
+    const double common = rough ? rough_part_scales[0] : part_scales[0];
+    vf rest = exp_rest(e);
+    vd low = vd_low(e.scale) * common, high = vd_high(e.scale) * common;
+    top[0] = (vd2){vd_fma(low, vd_low(e.r) + vd_low(rest), low), vd_set(0)};
+    top[1] = (vd2){vd_fma(high, vd_high(e.r) + vd_high(rest), high), vd_set(0)};
 #else
-    vf x = vf_min(vf_set(MAX_T), vf_load(m + i));
     (void)rough;
-    vf z = vf_sub(x, vf_load(u->shift + i));
-    exp_parts e = exp_in_unit(exp_reduce(z, vf_load(u->round + i), vf_load(u->floor + i), 0), 0);
-    vf high = vf_fma(e.scale, e.q, e.scale);
-    return (vd2){high, vf_fma(e.scale, e.q, vf_sub(e.scale, high))};
+    exp_parts p = exp_in_unit(e, 0);
+    vf whole = vf_fma(p.scale, p.q, p.scale);
+    *top = (vd2){whole, vf_fma(p.scale, p.q, vf_sub(p.scale, whole))};
 #endif
 }
 

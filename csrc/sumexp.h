@@ -209,16 +209,21 @@ static void sums_take(sums *s, const units *u, int across, tile_rows rows, const
 {
     for (size_t row = 0; !across && row < rows.n; row++)
         sum_row(&s->rest, row, lanes + row);
-    for (size_t i = 0; i < rows.n; i += VD) {
-        vd2 rest = across ? lanes_sum(lanes + i / LANES, i % LANES) : parts_get(&s->rest, i);
-        vd2 top = {vd_set(0), vd_set(0)};
-        if (mode & LEAVE_TOP) {
-            vd_bits twice = (vd_bits)(vd_read(s->max + i) == vd_read(second + i));
-            top = exp_of_max(u, i, s->max, mode & ROUGH);
-            rest = parts_add(rest, (vd2){vd_where(twice, -top.h), vd_where(twice, -top.l)});
+    for (size_t i = 0; i < rows.n; i += VL) {
+        vd2 tops[VL / VD];
+        if (mode & LEAVE_TOP)
+            exps_of_max(tops, u, i, s->max, mode & ROUGH);
+        UNROLL for (size_t j = 0; j < VL / VD; j++) {
+            const size_t at = i + j * VD;
+            vd2 rest = across ? lanes_sum(lanes + at / LANES, at % LANES) : parts_get(&s->rest, at);
+            vd2 top = mode & LEAVE_TOP ? tops[j] : (vd2){vd_set(0), vd_set(0)};
+            if (mode & LEAVE_TOP) {
+                vd_bits twice = (vd_bits)(vd_read(s->max + at) == vd_read(second + at));
+                rest = parts_add(rest, (vd2){vd_where(twice, -top.h), vd_where(twice, -top.l)});
+            }
+            parts_put(&s->rest, at, rest);
+            parts_put(&s->top, at, top);
         }
-        parts_put(&s->rest, i, rest);
-        parts_put(&s->top, i, top);
     }
 }
 
