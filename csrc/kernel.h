@@ -14,10 +14,12 @@
 
 #if DTYPE == 32
 typedef float T;
+typedef int32_t IT; /* an integer of its size */
 enum { SIGNIFICAND_BITS = 23 };
 #define MAX_T FLT_MAX
 #else
 typedef double T;
+typedef int64_t IT;
 enum { SIGNIFICAND_BITS = 52 };
 #define MAX_T DBL_MAX
 #endif

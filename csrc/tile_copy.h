@@ -155,23 +155,21 @@ static void move_across(const plan *p, const rows_of *r, size_t rows, size_t fir
         at[i] = apart ? (char *)(contiguous + i * cols) : r->array->p + r->row[i] + (ptrdiff_t)(first * sizeof(T));
     if (r->linear && r->walks != 1 && !r->by_walks)
         fetch_rows(at, rows, cols * sizeof(T), r->ahead, out);
-    const int without = p->shape->cols == 2 && (apart || without_gaps(p->shape, r->array)) &&
-                        at[rows - 1] - at[0] == (ptrdiff_t)((rows - 1) * cols * sizeof(T));
-    const size_t pairs = without ? rows / VL * VL : 0;
+    if (apart && !out)
+        move_rows(p, r, rows, first, cols, contiguous, 0);
+    const int dense = cols == p->shape->cols && (apart || without_gaps(p->shape, r->array)) &&
+                      at[rows - 1] - at[0] == (ptrdiff_t)((rows - 1) * cols * sizeof(T));
+    const size_t moved = dense ? move_dense((T *)at[0], rows, cols, buffer, p->batch, out) : 0;
     if (out) {
-        tile_to_pairs(buffer, p->batch, (T *)at[0], pairs);
-        tile_to_rows(buffer + pairs, p->batch, (T *const *)at + pairs, rows - pairs, cols);
+        tile_to_rows(buffer + moved, p->batch, (T *const *)at + moved, rows - moved, cols);
         if (apart)
             move_rows(p, r, rows, first, cols, contiguous, 1);
         return;
     }
-    if (apart)
-        move_rows(p, r, rows, first, cols, contiguous, 0);
     size_t lanes = rows;
     for (; lanes % VL; lanes++) /* for absent rows anything will do */
         at[lanes] = at[rows - 1];
-    pairs_to_tile((const T *)at[0], pairs, buffer, p->batch);
-    rows_to_tile((const T *const *)at + pairs, lanes - pairs, cols, buffer + pairs, p->batch);
+    rows_to_tile((const T *const *)at + moved, lanes - moved, cols, buffer + moved, p->batch);
 }
 
 static inline tile tile_read(const plan *p, const rows_of *r, size_t row, size_t rows, size_t chunk, T *buffer)

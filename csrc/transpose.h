@@ -1,5 +1,6 @@
 /* Rows with contiguous columns, to and from a tile across them: squares of SQUARE x SQUARE elements, as many side by
-   side as a vector holds, are turned in registers. Rows of two columns, one behind the other, take two operations. */
+   side as a vector holds, are turned in registers. Rows of few columns, one behind the other, are taken as whole vectors
+   instead of one by one. */
 #ifndef SL_TRANSPOSE_H
 #define SL_TRANSPOSE_H
 
@@ -90,26 +91,105 @@ static inline void tile_to_rows(const T *at, size_t step, T *const *row, size_t 
     }
 }
 
-/* n rows, a multiple of VL, of two columns, which begin at `row` and have nothing between them, to a tile */
-static inline void pairs_to_tile(const T *row, size_t n, T *at, size_t step)
+/* Dense rows, without gaps between them, of n columns: VL of them are n vectors in memory.
+
+   Let n be odd. Then the numbers of a column are in VL different lanes of these, that of row i in lane (n i + c) mod VL.
+   So a column is put together from all vectors, each lane from the one in which it is the column's, and its lanes are
+   put into the order of rows. Of twice an odd number m of columns, pairs of numbers make m such columns, of VL/2 rows
+   each, and pairs of those are unzipped. The fewer columns, the more it gains over squares: softmax of 3 takes 10-19 %
+   less, of 10 up to 12 %. */
+enum { MOST_DENSE = 10 };
+
+/* The first unit of vector k that is column c's, of m columns of units of so many numbers. */
+ALWAYS_INLINE int first_unit(int c, int k, int m, int unit) { return (c + m * VL - k * VL / unit) % m; }
+
+/* That column. */
+ALWAYS_INLINE vf dense_column(const vf *v, int m, int c, int unit)
 {
-    for (size_t i = 0; i < n; i += VL) {
-        vf v[2] = {vf_load(row + 2 * i), vf_load(row + 2 * i + VL)};
-        vf_unzip(v);
-        vf_store(at + i, v[0]);
-        vf_store(at + step + i, v[1]);
+    vf mixed = v[0];
+    UNROLL for (int k = 1; k < m; k++)
+        mixed = vf_choose_every(m, first_unit(c, k, m, unit), unit, v[k], mixed);
+    return m == 1 ? mixed : vf_permute(mixed, (lane_numbers / unit * m + c) * unit + lane_numbers % unit);
+}
+
+ALWAYS_INLINE void to_columns(vf *v, int n)
+{
+    const int unit = n % 2 ? 1 : 2, m = n / unit;
+    vf column[MOST_DENSE];
+    UNROLL for (int c = 0; c < n; c += unit) {
+        UNROLL for (int j = 0; j < unit; j++)
+            column[c + j] = dense_column(v + j * m, m, c / unit, unit);
+        if (unit == 2)
+            vf_unzip(column + c);
+    }
+    UNROLL for (int c = 0; c < n; c++)
+        v[c] = column[c];
+}
+
+/* m such columns to the vectors in memory. */
+ALWAYS_INLINE void dense_vectors(vf *v, int m, int unit)
+{
+    const int inverse = m == 3 ? 11 : m == 5 ? 13 : 7; /* 1/m modulo 16 */
+    vf turned[MOST_DENSE];
+    UNROLL for (int c = 0; c < m && m > 1; c++)
+        turned[c] = vf_permute(v[c], (lane_numbers / unit - c) * inverse * unit + lane_numbers % unit);
+    UNROLL for (int k = 0; k < m && m > 1; k++) {
+        v[k] = turned[0];
+        UNROLL for (int c = 1; c < m; c++)
+            v[k] = vf_choose_every(m, first_unit(c, k, m, unit), unit, turned[c], v[k]);
     }
 }
 
-/* the other way */
-static inline void tile_to_pairs(const T *at, size_t step, T *row, size_t n)
+ALWAYS_INLINE void to_rows(vf *v, int n)
 {
-    for (size_t i = 0; i < n; i += VL) {
-        vf v[2] = {vf_load(at + i), vf_load(at + step + i)};
-        vf_zip(v);
-        vf_store(row + 2 * i, v[0]);
-        vf_store(row + 2 * i + VL, v[1]);
+    const int unit = n % 2 ? 1 : 2, m = n / unit;
+    vf half[2][MOST_DENSE];
+    if (unit == 1) {
+        dense_vectors(v, m, 1);
+        return;
     }
+    UNROLL for (int c = 0; c < m; c++) {
+        vf_zip(v + 2 * c);
+        half[0][c] = v[2 * c];
+        half[1][c] = v[2 * c + 1];
+    }
+    UNROLL for (int j = 0; j < 2; j++) {
+        dense_vectors(half[j], m, 2);
+        UNROLL for (int k = 0; k < m; k++)
+            v[j * m + k] = half[j][k];
+    }
+}
+
+/* `rows` of them, a multiple of VL, to a tile, or from it if `out` */
+ALWAYS_INLINE void turn_dense(T *row, size_t rows, size_t n, T *at, size_t step, int out)
+{
+    for (size_t i = 0; i < rows; i += VL) {
+        vf v[MOST_DENSE];
+        UNROLL for (size_t j = 0; j < n; j++)
+            v[j] = vf_load(out ? at + j * step + i : row + n * i + j * VL);
+        if (out)
+            to_rows(v, (int)n);
+        else
+            to_columns(v, (int)n);
+        UNROLL for (size_t j = 0; j < n; j++)
+            vf_store(out ? row + n * i + j * VL : at + j * step + i, v[j]);
+    }
+}
+
+/* As many rows as make whole vectors, if rows of n columns are moved faster so; returns how many. */
+ALWAYS_INLINE size_t move_dense(T *row, size_t rows, size_t n, T *at, size_t step, int out)
+{
+    rows = rows / VL * VL;
+    switch (n) {
+    case 2: turn_dense(row, rows, 2, at, step, out); break;
+    case 3: turn_dense(row, rows, 3, at, step, out); break;
+    case 5: turn_dense(row, rows, 5, at, step, out); break;
+    case 6: turn_dense(row, rows, 6, at, step, out); break;
+    case 7: turn_dense(row, rows, 7, at, step, out); break;
+    case 10: turn_dense(row, rows, 10, at, step, out); break;
+    default: return 0;
+    }
+    return rows;
 }
 
 #endif

@@ -102,6 +102,23 @@ static inline T vf_largest(vf a)
 #endif
 }
 
+/* lanes by their numbers, modulo VL */
+typedef IT vi __attribute__((vector_size(32)));
+#if DTYPE == 32
+static const vi lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7};
+#define vf_permute(a, numbers) _mm256_permutevar8x32_ps(a, (__m256i)(numbers))
+#else
+static const vi lane_numbers = {0, 1, 2, 3};
+static inline vf vf_permute(vf a, vi numbers)
+{
+    const vi halves = (numbers * 2 & 7) * ((1LL << 32) + 1) + (1LL << 32); /* of 4 bytes each */
+    return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(a), (__m256i)halves));
+}
+#endif
+
+/* every n-th unit of lanes of a from the first-th on, the others of b */
+#define vf_choose_every(n, first, unit, a, b) vf_select((vm)(lane_numbers / (unit) % (n) == (first)), a, b)
+
 #include "x86_squares.h"
 #if DTYPE == 32
 #define FROM_PART _mm256_castps128_ps256

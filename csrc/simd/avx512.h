@@ -85,6 +85,24 @@ static inline void vf_store_n(T *p, vf a, size_t n)
 /* the largest lane; no NaN */
 #define vf_largest OP(reduce_max)
 
+/* lanes by their numbers, modulo VL */
+typedef IT vi __attribute__((vector_size(64)));
+#if DTYPE == 32
+static const vi lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#else
+static const vi lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7};
+#endif
+#define vf_permute(a, numbers) OP(permutexvar)((__m512i)(numbers), a)
+
+/* every n-th unit of lanes of a from the first-th on, the others of b */
+static inline vf vf_choose_every(int n, int first, int unit, vf a, vf b)
+{
+    unsigned lanes = 0;
+    UNROLL for (int l = 0; l < VL; l++)
+        lanes |= (unsigned)(l / unit % n == first) << l;
+    return vf_select((vm)lanes, a, b);
+}
+
 #include "x86_squares.h"
 #if DTYPE == 32
 #define WITH_PART(a, b, i) _mm512_insertf32x4(a, b, i)

@@ -111,6 +111,23 @@ static inline void vf_store_n(T *p, vf a, size_t n)
 /* the largest lane; no NaN */
 #define vf_largest OP(vmaxv)
 
+/* lanes by their numbers, modulo VL; bytes by theirs */
+typedef IT vi __attribute__((vector_size(16)));
+#if DTYPE == 32
+static const vi lane_numbers = {0, 1, 2, 3};
+#define BYTES_OF(lanes) ((lanes) * 0x04040404 + 0x03020100)
+#else
+static const vi lane_numbers = {0, 1};
+#define BYTES_OF(lanes) ((lanes) * 0x0808080808080808 + 0x0706050403020100)
+#endif
+static inline vf vf_permute(vf a, vi numbers)
+{
+    return (vf)vqtbl1q_u8((uint8x16_t)a, (uint8x16_t)BYTES_OF(numbers & (VL - 1)));
+}
+
+/* every n-th unit of lanes of a from the first-th on, the others of b */
+#define vf_choose_every(n, first, unit, a, b) vf_select((vm)(lane_numbers / (unit) % (n) == (first)), a, b)
+
 /* n elements of a row from column c */
 static inline vf vf_load_rows(const T *const *row, size_t c, size_t n) { return vf_load_n(row[0] + c, n, vf_set(0)); }
 

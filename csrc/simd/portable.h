@@ -109,6 +109,24 @@ static inline T vf_largest(vf a)
     return largest;
 }
 
+/* lanes by their numbers, modulo VL */
+typedef vm vi;
+#if DTYPE == 32
+static const vi lane_numbers = {0, 1, 2, 3};
+#else
+static const vi lane_numbers = {0, 1};
+#endif
+static inline vf vf_permute(vf a, vi numbers)
+{
+    vf b;
+    for (int i = 0; i < VL; i++)
+        b[i] = a[numbers[i] & (VL - 1)];
+    return b;
+}
+
+/* every n-th unit of lanes of a from the first-th on, the others of b */
+#define vf_choose_every(n, first, unit, a, b) vf_select((vm)(lane_numbers / (unit) % (n) == (first)), a, b)
+
 /* n elements of a row from column c */
 static inline vf vf_load_rows(const T *const *row, size_t c, size_t n) { return vf_load_n(row[0] + c, n, vf_set(0)); }
 
