@@ -1,6 +1,6 @@
 /* Rows with contiguous columns, to and from a tile across them: squares of SQUARE x SQUARE elements, as many side by
-   side as a vector holds, are turned in registers. Rows of few columns, one behind the other, are taken as whole vectors
-   instead of one by one. */
+   side as a vector holds, are turned in registers. Rows of few columns, one behind the other, are taken as whole
+   vectors instead of one by one. */
 #ifndef SL_TRANSPOSE_H
 #define SL_TRANSPOSE_H
 
@@ -93,11 +93,11 @@ static inline void tile_to_rows(const T *at, size_t step, T *const *row, size_t 
 
 /* Dense rows, without gaps between them, of n columns: VL of them are n vectors in memory.
 
-   Let n be odd. Then the numbers of a column are in VL different lanes of these, that of row i in lane (n i + c) mod VL.
-   So a column is put together from all vectors, each lane from the one in which it is the column's, and its lanes are
-   put into the order of rows. Of twice an odd number m of columns, pairs of numbers make m such columns, of VL/2 rows
-   each, and pairs of those are unzipped. The fewer columns, the more it gains over squares: softmax of 3 takes 10-19 %
-   less, of 10 up to 12 %. */
+   Let n be odd. Then the numbers of a column are in VL different lanes of these, that of row i in lane (n i + c) mod
+   VL. So a column is put together from all vectors, each lane from the one in which it is the column's, and its lanes
+   are put into the order of rows. Of twice an odd number m of columns, pairs of numbers make m such columns, of VL/2
+   rows each, and pairs of those are unzipped. The fewer columns, the more it gains over squares: softmax of 3 takes
+   10-19 % less, of 10 up to 12 %. */
 enum { MOST_DENSE = 10 };
 
 /* The first unit of vector k that is column c's, of m columns of units of so many numbers. */
