@@ -103,7 +103,7 @@ enum { MOST_DENSE = 10 };
 /* The first unit of vector k that is column c's, of m columns of units of so many numbers. */
 ALWAYS_INLINE int first_unit(int c, int k, int m, int unit) { return (c + m * VL - k * VL / unit) % m; }
 
-/* That column. */
+/* Column c of those. */
 ALWAYS_INLINE vf dense_column(const vf *v, int m, int c, int unit)
 {
     vf mixed = v[0];
@@ -126,7 +126,7 @@ ALWAYS_INLINE void to_columns(vf *v, int n)
         v[c] = column[c];
 }
 
-/* m such columns to the vectors in memory. */
+/* All m of them, to the vectors in memory. */
 ALWAYS_INLINE void dense_vectors(vf *v, int m, int unit)
 {
     const int inverse = m == 3 ? 11 : m == 5 ? 13 : 7; /* 1/m modulo 16 */
