@@ -16,8 +16,6 @@
 #define LOG_LOGS 0x1.8e7d000000000p-3f, 0x1.4123800000000p-2f, 0x1.aea9e00000000p-2f, 0x1.06de400000000p-1f, 0x1.34d5c00000000p-1f, 0x1.56b3e00000000p-1f, 0x0.0p+0f, 0x0.0p+0f
 /* (log1p(f) - f)/f^2, -0.0595 <= f <= 0.143: error 2^-27.44 */
 #define LOG1P_REST -0x1.1b2fa80000000p-3f, 0x1.980a320000000p-3f, -0x1.0024a00000000p-2f, 0x1.55566e0000000p-2f, -0x1.fffff40000000p-2f
-/* 1/(1 + f), -0.0595 <= f <= 0.143: error 2^-28.61 */
-#define RECIPROCAL 0x1.919a1e0000000p-1f, -0x1.fb4c400000000p-1f, 0x1.003bf20000000p+0f, -0x1.0003000000000p+0f, 0x1.ffffdc0000000p-1f
 /* 2^(j/8) to 2^-24.9, as the number whose bits have j << 20 taken away */
 #define PART_SCALES 0x1.0000000000000p+0f, 0x1.f72b840000000p-1f, 0x1.f06fe00000000p-1f, 0x1.ebfdae0000000p-1f, 0x1.ea09e60000000p-1f, 0x1.eace540000000p-1f, 0x1.ee89fa0000000p-1f, 0x1.f5818e0000000p-1f
 /* the logarithm of what each lacks */
@@ -43,8 +41,6 @@
 #define LOG_LOGS 0x1.90cfd6a7e32c0p-3, 0x1.3fd62346a5750p-2, 0x1.adb53835674a0p-2, 0x1.086265c31c6e0p-1, 0x1.34696ea33a168p-1, 0x1.560ffd5971ee8p-1, 0x0.0p+0, 0x0.0p+0
 /* (log1p(f) - f)/f^2, -0.0605 <= f <= 0.143: error 2^-59.02 */
 #define LOG1P_REST 0x1.8deb491114ddbp-5, -0x1.427609293e387p-4, 0x1.7398c31576f8ap-4, -0x1.99ba475498f7ap-4, 0x1.c71fda3c23e77p-4, -0x1.fffffac108181p-4, 0x1.2492478727a66p-3, -0x1.5555554ebef68p-3, 0x1.9999999a2e558p-3, -0x1.0000000001790p-2, 0x1.55555555554c9p-2, -0x1.ffffffffffffep-2
-/* 1/(1 + f), -0.0605 <= f <= 0.143: error 2^-59.33 */
-#define RECIPROCAL -0x1.2cbe349b33918p-1, 0x1.da29e5e21a8f7p-1, -0x1.fddc6b13e99b8p-1, 0x1.001b5abdfa736p+0, -0x1.000411633cedap+0, 0x1.00000bb6ea297p+0, -0x1.fffff868b89d2p-1, 0x1.ffffffbea0549p-1, -0x1.000000015bd89p+0, 0x1.000000000f118p+0, -0x1.ffffffffffacap-1, 0x1.fffffffffffc4p-1
 /* 2^(j/8) times 0x1.0000000094d31p+0 to 2^-56.54, as the number whose bits have j << 49 taken away */
 #define PART_SCALES 0x1.0000000094d31p+0, 0x1.f72b83c877630p-1, 0x1.f06fe0a3cc6d0p-1, 0x1.ebfdad5423a2dp-1, 0x1.ea09e668c6350p-1, 0x1.eace54238f928p-1, 0x1.ee89f996a7859p-1, 0x1.f5818dd0cb3a7p-1
 /* (exp(r) - 1 - r)/r^2, |r| <= ln(2)/16: error 2^-58.07 */

@@ -53,9 +53,9 @@ ALWAYS_INLINE void ask_ahead(const T *p, int vectors, ptrdiff_t ahead, int to_wr
             fetch_to_read(p + v * VL, ahead);
 }
 
-/* Whether the first half of a step makes whole exponentials, so that q stands for r in what is handed on. Else, with the
-   32 registers of AVX-512, it ends before their polynomials. */
-enum { POLYNOMIALS_FIRST = VL < 64 / sizeof(T) };
+/* Whether the first half of a step makes whole exponentials, so that q stands for r in what is handed on, or ends before
+   their polynomials. */
+enum { POLYNOMIALS_FIRST = !MANY_REGISTERS };
 
 /* A vector of logits half way to their sum, */
 ALWAYS_INLINE exp_reduced lanes_begin(const lane_units *u, const T *x, size_t n, int mode)

@@ -65,8 +65,8 @@ ALWAYS_INLINE size_t groups_alike(begin_step *begin, end_step *end, const void *
         return i;
     begin_group(begin, now, vectors, far);
     for (; i + 2 * group <= n && load_group(x + i + group, next, vectors) == far; i += group) {
-        begin_group(begin, next, vectors, far);
         end(operands, i, now, vectors, group, far);
+        begin_group(begin, next, vectors, far);
         UNROLL for (int j = 0; j < vectors; j++)
             now[j] = next[j];
     }

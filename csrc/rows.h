@@ -56,7 +56,7 @@ static inline void batch_open(batch *b, const plan *p, const sl_array *x, const 
     open_rows(&b->x, p, x);
     /* Walks that read each column of a tile at once do well with the second cache, unless columns collide there, too;
        without an output even then. */
-    if (2 * VL >= LANES && b->x.collide)
+    if (MANY_REGISTERS && b->x.collide)
         b->x.collide = out->p && columns_collide(p->shape->cols, x->col[0], SECOND_CACHE);
     open_rows(&b->out, p, out);
     b->out.past = out->p && past_caches(p, &b->out);

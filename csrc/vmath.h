@@ -158,7 +158,7 @@ ALWAYS_INLINE v_parts v_exp_minus_abs(vf x, int far)
    |f| < 1/16. Where e < 1/7, though, r = 1 and log = 0, so that f = e: the sums keep their relative accuracy. */
 typedef struct {
     vf log, r, f, f_l; /* f_l times 1 - f, as the logarithm needs it */
-    vf root, square;   /* f and its square, but 0 where that would be subnormal */
+    vf square;         /* of f, but 0 where that would be subnormal */
 } v_one_plus_t;
 
 ALWAYS_INLINE v_one_plus_t v_one_plus(v_parts e, int far)
@@ -171,7 +171,7 @@ ALWAYS_INLINE v_one_plus_t v_one_plus(v_parts e, int far)
     vf product = vf_mul(r, e.h), f = vf_add(product, vf_sub(r, one));
     vf f_l = VF_FUSED ? vf_fma(r, e.l, vf_fma(r, e.h, v_minus(product))) : vf_mul(r, e.l);
     vf root = far ? vf_keep(vf_lt(vf_set(LEAST_SQUARED), vf_abs(f)), f) : f;
-    return (v_one_plus_t){vf_lookup(logs, index), r, f, vf_fnma(f, f_l, f_l), root, vf_mul(root, root)};
+    return (v_one_plus_t){vf_lookup(logs, index), r, f, vf_fnma(f, f_l, f_l), vf_mul(root, root)};
 }
 
 /* log1p(f) - f + f_l and whatever is to be added to it, all small against f */
@@ -189,11 +189,13 @@ ALWAYS_INLINE vf v_softplus(vf x, v_one_plus_t p, v_descent w, int far)
     return v_down(vf_add(s, v_rounded(p.f, v_log1p_low(p, lost), w, far)), w, far);
 }
 
-/* 1 - 1/(1 + f), to be brought down */
+/* f/(1 + f), to be brought down: the quotient, and what is left of f and f_l beside it, for which 1 - f is close enough
+   to 1/(1 + f). */
 ALWAYS_INLINE vf v_fraction(v_one_plus_t p, v_descent w, int far)
 {
-    vf rest = vf_fma(p.square, vf_mul(p.f, V_POLYNOMIAL(p.f, p.square, RECIPROCAL)), vf_fnma(p.f, p.f_l, p.f_l));
-    return v_rounded(p.f, vf_fnma(p.root, p.f, rest), w, far);
+    vf one = vf_set(1), d = vf_add(one, p.f), d_l = vf_sub(p.f, vf_sub(d, one)), q = vf_div(p.f, d);
+    vf rest = vf_add(p.f_l, vf_fnma(q, d_l, VF_FUSED ? vf_fnma(q, d, p.f) : vf_set(0)));
+    return v_rounded(q, vf_fnma(p.f, rest, rest), w, far);
 }
 
 /* 1/(1 + e^-x) = r - r g or e/(1 + e) = (1 - r) + r g, g being the fraction */

@@ -126,7 +126,7 @@ def table(name, meaning, numbers, bits):
     return f"/* {meaning} */\n#define {name} {', '.join(c_number(x, bits) for x in numbers)}"
 
 
-def log_constants(bits, log_degree, reciprocal_degree):
+def log_constants(bits, degree):
     reciprocals, logs, lost, low, high = log_table(bits)
     low, high = low - mpf(2) ** -12, high + mpf(2) ** -12
     where = f"{mp.nstr(low, 3)} <= f <= {mp.nstr(high, 3)}"
@@ -135,17 +135,7 @@ def log_constants(bits, log_degree, reciprocal_degree):
             table("LOG_RECIPROCALS", "r, close to 1/(1 + e)", reciprocals, bits),
             table("LOG_LOGS", f"-log(r): error 2^{mp.nstr(mp.log(lost, 2), 4)}", logs, bits),
             polynomial(
-                "LOG1P_REST", f"(log1p(f) - f)/f^2, {where}", log1p_rest, low, high, log_degree, bits, lambda f: abs(f)
-            ),
-            polynomial(
-                "RECIPROCAL",
-                f"1/(1 + f), {where}",
-                lambda f: 1 / (1 + f),
-                low,
-                high,
-                reciprocal_degree,
-                bits,
-                lambda f: f**2,
+                "LOG1P_REST", f"(log1p(f) - f)/f^2, {where}", log1p_rest, low, high, degree, bits, lambda f: abs(f)
             ),
         ]
     )
@@ -165,7 +155,7 @@ def dtype_constants(dtype):
     subnormal = rounded(least, bits)
     if subnormal > least:
         subnormal -= mp.mpf(2) ** (mp.floor(mp.log(least, 2)) + 1 - bits)
-    degree = {32: (4, 4, 4), 64: (9, 11, 11)}[dtype]
+    exp_degree, log_degree = {32: (4, 4), 64: (9, 11)}[dtype]
     return "\n".join(
         [
             define("LOG2E", rounded(1 / ln2, bits), bits),
@@ -180,13 +170,13 @@ def dtype_constants(dtype):
                 exp_rest,
                 -half,
                 half,
-                degree[0],
+                exp_degree,
                 bits,
                 lambda r: r**2,
             ),
             define("SUBNORMAL", subnormal, bits),
             define("LOG_SCALE", LOG_SCALE, bits),
-            log_constants(bits, *degree[1:]),
+            log_constants(bits, log_degree),
         ]
     )
 
