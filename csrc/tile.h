@@ -4,8 +4,8 @@
    lanes are rows). Across needs nothing summed over lanes, so it serves short rows, which are transposed into a buffer,
    and rows whose elements lie far apart, since then their neighbours mostly lie together (class axis first or in the
    middle).
-   Which one is chosen depends on the routine, the number of columns and their stride, never on the other rows: a row's
-   result is the same bytes whatever rows stand beside it. */
+   Which one is chosen depends on the number of columns and their stride, never on the other rows: a row's result is the
+   same bytes whatever rows stand beside it, and a loss is the same with its gradient and without. */
 #ifndef SL_TILE_H
 #define SL_TILE_H
 
@@ -14,8 +14,7 @@
 enum {
     FEW = 4,         /* columns so many elements apart are gathered rather than taken with those of other rows */
     FEW_COLUMNS = 6, /* up to so many columns rows are summed by the distances from their maxima: sum_few */
-    SHORT = DTYPE == 32 ? 256 : 200,    /* up to so many columns rows are transposed rather than summed along */
-    SHORT_OUT = DTYPE == 32 ? 102 : 72, /* the same where outputs are transposed back and no loss depends on it */
+    SHORT = DTYPE == 32 ? 256 : 200, /* up to so many columns rows are transposed rather than summed along */
     STEPS = 128,     /* of a full tile of LANES rows: 16 KiB */
     TILE = STEPS * LANES,
     WIDE = TILE * 3 / 4, /* of more than LANES rows: what it is read from and goes to should fit into L1, too */
@@ -109,12 +108,11 @@ static inline int beyond_caches(const sl_shape *s)
     return s->rows * s->cols >= LAST_CACHE / sizeof(T);
 }
 
-/* `across`: SHORT or SHORT_OUT. With a gradient it is SHORT, too, so that it does not change the loss. */
-static inline plan make_plan(const sl_shape *s, const sl_array *x, size_t across)
+static inline plan make_plan(const sl_shape *s, const sl_array *x)
 {
     plan p = {.shape = s};
     const int scattered = scattered_columns(s, x);
-    p.across = s->cols <= across || scattered;
+    p.across = s->cols <= SHORT || scattered;
     p.few = p.across && s->cols <= FEW_COLUMNS;
     p.batch = p.across && !scattered && s->cols > STEPS ? LANES / 2 : LANES; /* so that a tile holds all columns */
     p.chunk = p.across ? TILE / p.batch : TILE;

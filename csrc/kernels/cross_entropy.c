@@ -299,7 +299,7 @@ static void add_total(work *k, sl_sum *total)
 void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_memory *held, sl_sum *total)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->logits, SHORT);
+    plan p = make_plan(a->shape, &a->logits);
     batch b;
     batch_open(&b, &p, &a->logits, &a->grad, held);
     work k;
@@ -317,7 +317,7 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, cons
 void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end, const sl_part *part, sl_sum *total)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->logits, SHORT);
+    plan p = make_plan(a->shape, &a->logits);
     batch b;
     batch_open(&b, &p, &a->logits, &a->grad, NULL);
     work k;

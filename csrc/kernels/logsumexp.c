@@ -64,7 +64,7 @@ static void logsumexp_batch(const sl_logsumexp *a, batch *b)
 void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const sl_part *part)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->x, SHORT);
+    plan p = make_plan(a->shape, &a->x);
     batch b;
     batch_open(&b, &p, &a->x, &a->softmax, NULL);
     batch_start(&b, begin, end - begin);
@@ -75,7 +75,7 @@ void FN(logsumexp_part)(const sl_logsumexp *a, size_t begin, size_t end, const s
 void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_memory *held)
 {
     fp_state state = fp_enter();
-    plan p = make_plan(a->shape, &a->x, SHORT);
+    plan p = make_plan(a->shape, &a->x);
     batch b;
     rows_of weight;
     if (a->b.p) {
@@ -107,7 +107,7 @@ void FN(logsumexp)(const sl_logsumexp *a, size_t begin, size_t end, const sl_mem
 
 void FN(cut_rows)(const sl_shape *s, const sl_array *x, const sl_array *y, sl_cut *cut)
 {
-    plan p = make_plan(s, x, SHORT);
+    plan p = make_plan(s, x);
     cut->together = p.batch;
     cut->segments = p.segments;
     cut->held = most_held(&p, x, y);
