@@ -224,19 +224,18 @@ static void sums_take(sums *s, const units *u, int across, tile_rows rows, const
     for (size_t row = 0; !across && row < rows.n; row++)
         sum_row(&s->rest, row, lanes + row);
     for (size_t i = 0; i < rows.n; i += VL) {
-        vd2 tops[VL / VD];
+        vd2 tops[VL / VD] = {{vd_set(0), vd_set(0)}}; /* the others are 0, too */
         if (mode & LEAVE_TOP)
             exps_of_max(tops, u, i, s->max, mode & ROUGH);
         UNROLL for (size_t j = 0; j < VL / VD; j++) {
             const size_t at = i + j * VD;
             vd2 rest = across ? lanes_sum(lanes + at / LANES, at % LANES) : parts_get(&s->rest, at);
-            vd2 top = mode & LEAVE_TOP ? tops[j] : (vd2){vd_set(0), vd_set(0)};
             if (mode & LEAVE_TOP) {
                 vd_bits twice = (vd_bits)(vd_read(s->max + at) == vd_read(second + at));
-                rest = parts_add(rest, (vd2){vd_where(twice, -top.h), vd_where(twice, -top.l)});
+                rest = parts_add(rest, (vd2){vd_where(twice, -tops[j].h), vd_where(twice, -tops[j].l)});
             }
             parts_put(&s->rest, at, rest);
-            parts_put(&s->top, at, top);
+            parts_put(&s->top, at, tops[j]);
         }
     }
 }
