@@ -113,7 +113,7 @@ static void put_run(const sl_run *r, size_t i, size_t n, const T *buffer)
 }
 
 /* Vectors of a group. Two do not fit into 16 registers, and if memory serves anyway, four wait less for one another: AVX2
-   takes 7-13 % less. */
+   takes 8-14 % less. */
 enum { TOGETHER = MANY_REGISTERS ? 2 : 4 };
 
 void FN(binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
