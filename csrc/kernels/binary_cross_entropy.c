@@ -112,8 +112,8 @@ static void put_run(const sl_run *r, size_t i, size_t n, const T *buffer)
         scatter(element(r, i), r->stride, buffer, 1, n, r->storage, 0);
 }
 
-/* Vectors of a group. Two do not fit into 16 registers, and if memory serves anyway, four wait less for one another: AVX2
-   takes 8-14 % less. */
+/* Vectors of a group. Two do not fit into 16 registers, and if memory serves anyway, four wait less for one another:
+   AVX2 takes 8-14 % less. */
 enum { TOGETHER = MANY_REGISTERS ? 2 : 4 };
 
 void FN(binary_cross_entropy)(const sl_binary_cross_entropy *a, size_t begin, size_t end, sl_sum *total)
