@@ -58,7 +58,7 @@ static inline vf vf_times_pow2(vf a, vf t) { return vf_add_bits(a, t, SIGNIFICAN
    every instruction set with fma gives the same bytes. */
 enum { LANES = 128 / sizeof(T) };
 
-/* The vectors of AVX-512, of which there are 32; most others have 16, and loops are cut to fit. */
+/* Whether vectors are those of AVX-512, of which there are 32. For all others loops are cut to fit 16 registers. */
 enum { MANY_REGISTERS = sizeof(vf) == 64 };
 
 /* Rows taken together, at most: each step of theirs waits for the one before, so there should be something else to do.
