@@ -68,7 +68,7 @@ ALWAYS_INLINE void turn_last_columns(const T *at, size_t step, size_t c, size_t 
 }
 
 /* Columns of a tile (step elements apart) from `lanes` rows, a multiple of VL, whose element 0 is at row[i]. */
-static inline void rows_to_tile(const T *const *row, size_t lanes, size_t cols, T *at, size_t step)
+static inline void rows_to_tile(const T *const *restrict row, size_t lanes, size_t cols, T *restrict at, size_t step)
 {
     for (size_t r = 0; r < lanes; r += VL) {
         size_t c = 0;

@@ -195,13 +195,13 @@ static void see_tile(void *context, batch *b, size_t chunk, const tile *x, const
         add_labels(&k->labels, b, chunk, x, m);
 }
 
-static void sum(work *k, batch *b)
+static void cross_entropy_sum(work *k, batch *b)
 {
     batch_sum(b, k->a->grad.p ? STORE | LEAVE_TOP : LEAVE_TOP, see_tile, k);
 }
 
 /* What a row has one of, loss and logsumexp, and what its gradient is made of; g optional */
-static void put_rows(work *k, batch *b, gradient *g)
+static void put_losses(work *k, batch *b, gradient *g)
 {
     const sl_cross_entropy *a = k->a;
     ALIGNED double loss[ROWS], lse[ROWS];
@@ -224,7 +224,7 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
     switch (part->step) {
     case SL_SUM:
         batch_cut(b, part);
-        sum(k, b);
+        cross_entropy_sum(k, b);
         keep_sums(b, part);
         this_segment(part)->labels = k->labels.sums;
         memcpy(this_segment(part)->x_target, k->x_target, sizeof k->x_target);
@@ -236,7 +236,7 @@ static void cross_entropy_step(void *context, batch *b, const sl_part *part)
             join_labels(&k->labels.sums, b, part);
         whole->labels = k->labels.sums;
         memcpy(whole->x_target, k->x_target, sizeof k->x_target);
-        put_rows(k, b, NULL);
+        put_losses(k, b, NULL);
         break;
     case SL_OUTPUT:
         take_sums(b, part);
@@ -268,13 +268,13 @@ static void cross_entropy_batch(work *k, batch *b)
         return;
     }
     read_rows(k, b);
-    sum(k, b);
-    put_rows(k, b, k->a->grad.p ? &g : NULL);
+    cross_entropy_sum(k, b);
+    put_losses(k, b, k->a->grad.p ? &g : NULL);
     if (k->a->grad.p)
         put_gradient(k, b, &g);
 }
 
-static void start(work *k, const sl_cross_entropy *a, const plan *p)
+static void cross_entropy_start(work *k, const sl_cross_entropy *a, const plan *p)
 {
     k->a = a;
     open_rows(&k->labels.soft, p, &a->soft);
@@ -303,7 +303,7 @@ void FN(cross_entropy)(const sl_cross_entropy *a, size_t begin, size_t end, cons
     batch b;
     batch_open(&b, &p, &a->logits, &a->grad, held);
     work k;
-    start(&k, a, &p);
+    cross_entropy_start(&k, a, &p);
     while (begin < end) {
         begin = next_rows(&k, &b, &p, begin, end);
         if (b.n)
@@ -321,7 +321,7 @@ void FN(cross_entropy_part)(const sl_cross_entropy *a, size_t begin, size_t end,
     batch b;
     batch_open(&b, &p, &a->logits, &a->grad, NULL);
     work k;
-    start(&k, a, &p);
+    cross_entropy_start(&k, a, &p);
     next_rows(&k, &b, &p, begin, end);
     if (b.n)
         cross_entropy_step(&k, &b, part);

@@ -11,12 +11,12 @@
 #include "sharpen.h"
 #include "weighted.h"
 
-static void sum(const sl_logsumexp *a, batch *b)
+static void logsumexp_sum(const sl_logsumexp *a, batch *b)
 {
     batch_sum(b, a->softmax.p ? STORE | LEAVE_TOP : LEAVE_TOP, NULL, NULL);
 }
 
-static void put_rows(const sl_logsumexp *a, batch *b)
+static void put_logsumexp(const sl_logsumexp *a, batch *b)
 {
     ALIGNED double lse[ROWS], sign[ROWS];
     for (size_t i = 0; i < b->lanes; i += VD)
@@ -35,12 +35,12 @@ static void logsumexp_step(void *job, batch *b, const sl_part *part)
     switch (part->step) {
     case SL_SUM:
         batch_cut(b, part);
-        sum(job, b);
+        logsumexp_sum(job, b);
         keep_sums(b, part);
         break;
     case SL_ROWS:
         join_sums(b, part);
-        put_rows(job, b);
+        put_logsumexp(job, b);
         break;
     case SL_OUTPUT:
         take_sums(b, part);
@@ -55,8 +55,8 @@ static void logsumexp_batch(const sl_logsumexp *a, batch *b)
         long_rows((void *)a, b, a->softmax.p != NULL, logsumexp_step);
         return;
     }
-    sum(a, b);
-    put_rows(a, b);
+    logsumexp_sum(a, b);
+    put_logsumexp(a, b);
     if (a->softmax.p)
         put_softmax(b);
 }

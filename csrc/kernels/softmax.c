@@ -52,12 +52,12 @@ static plan plan_of(const sl_softmax *a)
     return p;
 }
 
-static void sum(const sl_softmax *a, batch *b)
+static void softmax_sum(const sl_softmax *a, batch *b)
 {
     batch_sum(b, (a->log ? LEAVE_TOP : STORE) | b->plan->rough, NULL, NULL);
 }
 
-static void put(const sl_softmax *a, batch *b)
+static void put_output(const sl_softmax *a, batch *b)
 {
     if (a->log)
         put_log_softmax(b);
@@ -70,7 +70,7 @@ static void softmax_step(void *job, batch *b, const sl_part *part)
     switch (part->step) {
     case SL_SUM:
         batch_cut(b, part);
-        sum(job, b);
+        softmax_sum(job, b);
         keep_sums(b, part);
         break;
     case SL_ROWS:
@@ -78,7 +78,7 @@ static void softmax_step(void *job, batch *b, const sl_part *part)
         break;
     case SL_OUTPUT:
         take_sums(b, part);
-        put(job, b);
+        put_output(job, b);
     }
 }
 
@@ -95,8 +95,8 @@ void FN(softmax)(const sl_softmax *a, size_t begin, size_t end, const sl_memory 
         if (p.segments > 1) {
             long_rows((void *)a, &b, 1, softmax_step);
         } else {
-            sum(a, &b);
-            put(a, &b);
+            softmax_sum(a, &b);
+            put_output(a, &b);
         }
     }
     batch_close(&b);
