@@ -72,7 +72,7 @@ def _parse(arguments):
         "--largest-mb",
         type=_positive,
         metavar="MB",
-        help="size of the largest logits (default: twice the last cache, but 32 to 64)",
+        help="size of the largest logits (default: 5/4 of the last cache, but 32 to 64)",
     )
     parser.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="threads of every library (default: 1)"

@@ -58,7 +58,7 @@ ROUTINES = (
     Routine("softplus(x, out=y)", ("y",), (VALUE,), data.elements, sizes.vectors),
     Routine("log_sigmoid_and_grad(x, out=(y, dy))", ("y", "dy"), (VALUE, VALUE), data.elements, sizes.vectors),
     Routine(f"{BCE}(x, target)", (), (VALUE,), data.binary, sizes.vectors),
-    Routine(f"{BCE}_and_grad(x, target, grad_out=grad)", ("grad",), (VALUE, VALUE), data.binary, sizes.vectors),
+    Routine(f"{BCE}_and_grad(x, target, grad_out=grad)", ("grad",), (VALUE, GRADIENT), data.binary, sizes.vectors),
     Routine("logsumexp(x, axis=-1, out=lse)", ("lse",), (VALUE,), data.rows, sizes.rows),
     Routine("logsumexp_and_grad(x, out=lse, grad_out=grad)", ("lse", "grad"), (VALUE, GRADIENT), data.rows, sizes.rows),
     Routine("softmax(x, out=y)", ("y",), (GRADIENT,), data.rows, sizes.rows),
@@ -71,7 +71,7 @@ ROUTINES = (
     Routine(
         f"{BCE}_and_grad(x, target, grad_out=grad)",
         ("grad",),
-        (VALUE, VALUE),
+        (VALUE, GRADIENT),
         data.wide_binary,
         sizes.vectors_in_l2,
         "large_logits",

@@ -40,7 +40,7 @@ def sizes(caches, *, quick=False, beyond=None):
         return chosen
     if 3 in caches:
         chosen.append(Size(L3, min(caches[3] // 8, _L3_MOST)))
-    default = min(max(2 * max(caches.values()), _BEYOND_LEAST), _BEYOND_MOST)
+    default = min(max(max(caches.values()) * 5 // 4, _BEYOND_LEAST), _BEYOND_MOST)
     return [*chosen, Size(BEYOND, beyond or default)]
 
 
