@@ -15,7 +15,7 @@ from . import cases, limits, machine, measure, peers, reach, report, sizes
 from .progress import run
 
 # What a run should take. Slow machines need longer, as every case has its fewest rounds; fast ones are done earlier.
-_SECONDS, _QUICK_SECONDS = 45.0, 12.0
+_SECONDS, _QUICK_SECONDS = 30.0, 12.0
 
 
 def main(arguments=None):
