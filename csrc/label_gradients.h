@@ -69,7 +69,7 @@ ALWAYS_INLINE void subtract_labels_as(const label_tile *t, const row_factors *f,
                                       tile e, tile y, int soft, int weighted)
 {
     const int across = t->across;
-    for (size_t c = 0; c < rows.lanes; c += VL) {
+    for (size_t c = 0; c < (across ? rows.lanes : VL); c += VL) {
         label_vectors r = {of_rows(f->high, across, rows.first, c), of_rows(f->low, across, rows.first, c),
                            of_rows(d->weight, across, rows.first, c), of_rows(d->scale, across, rows.first, c),
                            of_rows(d->below_top, across, rows.first, c), of_rows(d->half, across, rows.first, c),
@@ -88,8 +88,15 @@ ALWAYS_INLINE void subtract_labels_as(const label_tile *t, const row_factors *f,
 static void subtract_labels(label_work *k, const batch *b, const row_factors *f, const label_factors *d, size_t row,
                             size_t chunk, tile e, tile y)
 {
-    const label_tile t = labels_of(k, b, row, chunk, 1);
     const tile_rows rows = rows_of_tile(b, row);
+    label_tile t;
+    find_labels(&t, k, b, row, chunk, 1);
+    if (!t.across) {
+        e = in_vectors(e);
+        y = in_vectors(y);
+        t.soft = in_vectors(t.soft);
+        t.step = VL;
+    }
     if (t.soft.p && t.weight)
         subtract_labels_as(&t, f, d, rows, e, y, 1, 1);
     else if (t.soft.p)

@@ -19,23 +19,26 @@ typedef struct {
 /* The steps of soft labels and class weights that go with a tile of logits. */
 typedef struct {
     tile soft;
-    const T *weight; /* along: of the tile's columns; across: one a step */
+    const T *weight; /* of the tile's columns, */
+    size_t step;     /* so many of them a step */
     int across;
 } label_tile;
 
-/* `again`: what has been read of rows of a single tile is still in the buffer. */
-static label_tile labels_of(label_work *k, const batch *b, size_t row, size_t chunk, int again)
+/* `again`: what has been read of rows of a single tile is still in the buffer. A struct that was returned would be read
+   as vectors of what was just written number by number, and wait for it. */
+static void find_labels(label_tile *t, label_work *k, const batch *b, size_t row, size_t chunk, int again)
 {
     const plan *p = b->plan;
-    label_tile t = {.across = p->across};
     T *buffer = k->buffer + place_of(b, row);
-    if (again && k->soft.array->p && !k->soft.direct && p->chunks == 1)
-        t.soft = tile_in_buffer(p, &k->soft, row, chunk, buffer);
-    else if (k->soft.array->p)
-        t.soft = tile_read(p, &k->soft, row, b->n, chunk, buffer);
-    if (k->weight)
-        t.weight = k->weight + chunk * p->chunk;
-    return t;
+    t->across = p->across;
+    t->weight = k->weight ? k->weight + chunk * p->chunk : NULL;
+    t->step = p->across ? 1 : LANES;
+    if (!k->soft.array->p)
+        t->soft = (tile){0};
+    else if (again && !k->soft.direct && p->chunks == 1)
+        t->soft = tile_in_buffer(p, &k->soft, row, chunk, buffer);
+    else
+        t->soft = tile_read(p, &k->soft, row, b->n, chunk, buffer);
 }
 
 /* Where those of one vector of a tile are. */
@@ -53,7 +56,7 @@ ALWAYS_INLINE void next_labels(const label_tile *t, label_place *l, int soft, in
     if (soft)
         l->soft += t->soft.step;
     if (weighted)
-        l->weight += t->across ? 1 : LANES;
+        l->weight += t->step;
 }
 
 /* 0 past n lanes */
@@ -215,8 +218,9 @@ ALWAYS_INLINE void add_labels_as(label_work *k, const batch *b, size_t chunk, co
     const double cols = (double)columns_of(b->plan, chunk);
     for (size_t row = 0; row < batch_tile_rows(b); row++) {
         const tile_rows rows = rows_of_tile(b, row);
-        const label_tile l = labels_of(k, b, row, chunk, !soft && k->keep != 0); /* soft labels come first */
+        label_tile l;
         label_totals t;
+        find_labels(&l, k, b, row, chunk, !soft && k->keep != 0); /* soft labels come first */
         sum_lanes(&l, s->reference, x[row], rows, &t, soft, weighted, 0);
         if (across ? !all_finite(&t, rows.lanes) : !isfinite(t.gap.h[0] + t.mass.h[0]))
             sum_again(&l, s->reference, x[row], rows, &t, soft, weighted);
