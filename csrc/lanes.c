@@ -151,10 +151,12 @@ ALWAYS_INLINE int unshifted(const units *u, int across, size_t at, int vectors)
 }
 
 ALWAYS_INLINE void sum_tiles_as(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most,
-                                lane_totals *t, int mode)
+                                const T *top, lane_totals *t, int mode)
 {
     for (size_t i = 0; i < (across ? 1 : rows.n); i++) {
         size_t c = 0, row = rows.first + i;
+        if (top && (most[row] == top[row]) == (mode & LEAVE_TOP) / LEAVE_TOP)
+            continue;
         for (; c + PAIR * VL <= rows.lanes; c += PAIR * VL)
             if (!unshifted(u, across, across ? c : row, PAIR))
                 sum_vectors(u, across, row, c, PAIR, x[i], e[i], most, t + i, mode);
@@ -170,25 +172,30 @@ ALWAYS_INLINE void sum_tiles_as(const units *u, int across, tile_rows rows, cons
 /* One function a mode: in one for all, gcc 12 lets the registers of each loop depend on the others (up to 10 %). */
 #define SUM_TILES(name, mode)                                                                                          \
     static __attribute__((noinline)) void name(const units *u, int across, tile_rows rows, const tile *x,              \
-                                               const tile *e, const T *most, lane_totals *t)                           \
+                                               const tile *e, const T *most, const T *top, lane_totals *t)             \
     {                                                                                                                  \
-        sum_tiles_as(u, across, rows, x, e, most, t, mode);                                                            \
+        sum_tiles_as(u, across, rows, x, e, most, top, t, mode);                                                       \
     }
+SUM_TILES(sum_all, 0)
+SUM_TILES(sum_all_and_store, STORE)
+SUM_TILES(sum_all_roughly, ROUGH)
+SUM_TILES(sum_all_roughly_and_store, STORE | ROUGH)
 SUM_TILES(sum_others, LEAVE_TOP)
 SUM_TILES(sum_others_and_store, STORE | LEAVE_TOP)
 SUM_TILES(sum_others_roughly, LEAVE_TOP | ROUGH)
 SUM_TILES(sum_others_roughly_and_store, STORE | LEAVE_TOP | ROUGH)
-SUM_TILES(sum_all_roughly_and_store, STORE | ROUGH)
 
-void sum_tiles(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most, lane_totals *t,
-               int mode)
+void sum_tiles(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most, const T *top,
+               lane_totals *t, int mode)
 {
     switch (mode) {
-    case LEAVE_TOP: sum_others(u, across, rows, x, e, most, t); break;
-    case LEAVE_TOP | ROUGH: sum_others_roughly(u, across, rows, x, e, most, t); break;
-    case STORE | LEAVE_TOP | ROUGH: sum_others_roughly_and_store(u, across, rows, x, e, most, t); break;
-    case STORE | ROUGH: sum_all_roughly_and_store(u, across, rows, x, e, most, t); break;
-    default: /* also STORE alone, whose sums nobody wants */
-        sum_others_and_store(u, across, rows, x, e, most, t);
+    case STORE: sum_all_and_store(u, across, rows, x, e, most, top, t); break;
+    case ROUGH: sum_all_roughly(u, across, rows, x, e, most, top, t); break;
+    case STORE | ROUGH: sum_all_roughly_and_store(u, across, rows, x, e, most, top, t); break;
+    case LEAVE_TOP: sum_others(u, across, rows, x, e, most, top, t); break;
+    case STORE | LEAVE_TOP: sum_others_and_store(u, across, rows, x, e, most, top, t); break;
+    case LEAVE_TOP | ROUGH: sum_others_roughly(u, across, rows, x, e, most, top, t); break;
+    case STORE | LEAVE_TOP | ROUGH: sum_others_roughly_and_store(u, across, rows, x, e, most, top, t); break;
+    default: sum_all(u, across, rows, x, e, most, top, t);
     }
 }

@@ -131,11 +131,16 @@ ALWAYS_INLINE vd vd_exp_wide(vd z)
     return vd_where(~low, VD_POLYNOMIAL(r, WIDE_EXP) * (vd)(((vd_bits)t + 1023) << 52));
 }
 
+ALWAYS_INLINE exp_reduced reduce_max(const units *u, size_t i, const T *m, int rough)
+{
+    vf z = vf_sub(vf_min(vf_set(MAX_T), vf_load(m + i)), vf_load(u->shift + i));
+    return exp_reduce(z, vf_load(u->round + i), vf_load(u->floor + i), rough);
+}
+
 /* e^m in its unit, of VL rows; float32 in float64, to 2^-32: what is rounded to float32 is the small part of q. */
 ALWAYS_INLINE void exps_of_max(vd2 *top, const units *u, size_t i, const T *m, int rough)
 {
-    vf z = vf_sub(vf_min(vf_set(MAX_T), vf_load(m + i)), vf_load(u->shift + i));
-    exp_reduced e = exp_reduce(z, vf_load(u->round + i), vf_load(u->floor + i), 0);
+    exp_reduced e = reduce_max(u, i, m, 0);
 #if DTYPE == 32
     const double common = rough ? rough_part_scales[0] : part_scales[0];
     vf rest = exp_rest(e);
@@ -150,16 +155,39 @@ ALWAYS_INLINE void exps_of_max(vd2 *top, const units *u, size_t i, const T *m, i
 #endif
 }
 
+/* What the loops over exponentials add for it: one that is rounded if they are rough, else scale + scale q. */
+ALWAYS_INLINE void exps_added(vd2 *added, const units *u, size_t i, const T *m, int rough)
+{
+    exp_parts p = exp_in_unit(reduce_max(u, i, m, rough), rough);
+    vf whole = vf_fma(p.scale, p.q, p.scale);
+#if DTYPE == 32
+    vd low = vd_low(whole), high = vd_high(whole);
+    if (!rough && VF_FUSED) {
+        low = vd_fma(vd_low(p.scale), vd_low(p.q), vd_low(p.scale));
+        high = vd_fma(vd_high(p.scale), vd_high(p.q), vd_high(p.scale));
+    } else if (!rough) { /* the product is rounded there */
+        vf product = vf_mul(p.scale, p.q);
+        low = vd_low(p.scale) + vd_low(product);
+        high = vd_high(p.scale) + vd_high(product);
+    }
+    added[0] = (vd2){low, vd_set(0)};
+    added[1] = (vd2){high, vd_set(0)};
+#else
+    *added = (vd2){whole, rough ? vd_set(0) : vf_fma(p.scale, p.q, vf_sub(p.scale, whole))};
+#endif
+}
+
 typedef struct {
     ALIGNED T sum[LANES], lost[LANES];
 } lane_totals;
 
 /* The sums of all lanes (lanes.c): over a tile across, where each is a row and LANES of them make one of t, or over one
    tile each of rows along, where all belong to one row. `most` is the largest element of each row in a tile or, with
-   LEAVE_TOP, the second largest. */
+   LEAVE_TOP, the second largest. `top`, optional, has the largest: only those rows along are summed then of which `most`
+   is it or, with LEAVE_TOP, is not. */
 #define sum_tiles FN(sum_tiles)
-void sum_tiles(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most, lane_totals *t,
-               int mode);
+void sum_tiles(const units *u, int across, tile_rows rows, const tile *x, const tile *e, const T *most, const T *top,
+               lane_totals *t, int mode);
 
 /* The sums of VD lanes from i, high and low part. float32 has nothing to lose. */
 ALWAYS_INLINE vd2 lanes_sum(const lane_totals *t, size_t i)

@@ -166,7 +166,7 @@ static void store_exps(batch *b, size_t row, size_t chunk, tile e)
     lane_totals unused[ROWS / LANES];
     tile x = read_x(b, row, chunk);
     const int mode = STORE | b->plan->rough;
-    sum_tiles(&b->sums.unit, b->plan->across, rows_of_tile(b, row), &x, &e, b->sums.max, unused, mode);
+    sum_tiles(&b->sums.unit, b->plan->across, rows_of_tile(b, row), &x, &e, b->sums.max, NULL, unused, mode);
 }
 
 /* In place, lets exponentials overwrite their logits unless these are wanted again: where a later tile asks for another
@@ -227,8 +227,10 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         for (size_t row = 0; row < tiles; row++) {
             x[row] = read_x(b, row, chunk);
             e[row] = kept_tile(b, row, chunk);
-            if (mode & LEAVE_TOP && !few)
-                tile_max_two(x[row], p->across, rows_of_tile(b, row), found->max, second);
+            if (mode & LEAVE_TOP && !p->across)
+                tile_max_near(x[row], rows_of_tile(b, row), found->max, second);
+            else if (mode & LEAVE_TOP && !few)
+                tile_max_two(x[row], 1, all, found->max, second);
             else
                 tile_max(x[row], p->across, rows_of_tile(b, row), found->max);
         }
@@ -243,7 +245,11 @@ static void batch_sum(batch *b, int mode, tile_visitor *visit, void *context)
         /* The exponential of infinity is NaN. Where exponentials are stored, a sum that leaves it out is safe. */
         const int store = mode & STORE || any_infinite(n, found->max) ? STORE : 0;
         b->overwritten |= store > (mode & STORE);
-        sum_tiles(&b->sums.unit, p->across, all, x, e, mode & LEAVE_TOP ? second : found->max, lanes, mode | store);
+        const int stay = mode & LEAVE_TOP && !p->across; /* tops of some rows, in their sums */
+        const T *most = mode & LEAVE_TOP ? second : found->max, *tops = stay ? found->max : NULL;
+        sum_tiles(&b->sums.unit, p->across, all, x, e, most, tops, lanes, mode | store);
+        if (stay)
+            sum_tiles(&b->sums.unit, 0, all, x, e, most, tops, lanes, (mode & ~LEAVE_TOP) | store);
         sums_take(found, &b->sums.unit, p->across, all, lanes, second, mode);
         if (chunk)
             sums_add(&b->sums, n, &part, mode);

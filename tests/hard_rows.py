@@ -74,6 +74,15 @@ def _losses_near_powers(shape, rng):
     return x + rng.choice([0, 1, -3.7], (shape[0], 1))
 
 
+def _two_ahead(shape, rng):
+    """Two classes far ahead of all others, the second near 2^-8 of the first: below, the top is left out of the sum."""
+    x = rng.normal(size=shape) - rng.uniform(5, 60, (shape[0], 1))
+    row, top = np.arange(shape[0]), rng.integers(0, shape[1], shape[0])
+    x[row, (top + rng.integers(1, shape[1] + 1, shape[0])) % shape[1]] = -rng.uniform(3, 7, shape[0])
+    x[row, top] = 0
+    return x + rng.normal(size=(shape[0], 1)) * 10
+
+
 KINDS = {
     **{f"spread {size}": _spread(size) for size in (0.01, 0.1, 1, 3, 10, 100)},
     "two values": _two_valued,
@@ -88,6 +97,7 @@ KINDS = {
     "logsumexp near powers": _near_powers,
     "loss near powers": _losses_near_powers,
     "logsumexp near S'/S": _near_the_others,
+    "two ahead": _two_ahead,
 }
 
 
