@@ -15,7 +15,7 @@ from . import cases, limits, machine, measure, peers, reach, report, sizes
 from .progress import run
 
 # What a run should take. Slow machines need longer, as every case has its fewest rounds; fast ones are done earlier.
-_SECONDS, _QUICK_SECONDS = 30.0, 12.0
+_SECONDS, _QUICK_SECONDS = 25.0, 12.0
 
 
 def main(arguments=None):
@@ -72,7 +72,7 @@ def _parse(arguments):
         "--largest-mb",
         type=_positive,
         metavar="MB",
-        help="size of the largest logits (default: 5/4 of the last cache, but 32 to 64)",
+        help="size of the largest logits, in float32 (default: 5/4 of the last cache, but 32 to 64)",
     )
     parser.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="threads of every library (default: 1)"
